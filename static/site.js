@@ -1,0 +1,257 @@
+/* The page works without this file. It makes seven things nicer: places that complete themselves, the hold's clock, swapping
+   ends, counting travellers, the display switch, copying a reference, and telling a screen reader what htmx changed. */
+(() => {
+  "use strict";
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const make = (tag, attributes = {}, ...children) => {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    node.append(...children);
+    return node;
+  };
+  const icon = (name) => {
+    const sprite = document.querySelector(".icon use").getAttribute("href").split("#")[0];
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+    svg.setAttribute("class", "icon");
+    svg.setAttribute("aria-hidden", "true");
+    use.setAttribute("href", `${sprite}#${name}`);
+    svg.append(use);
+    return svg;
+  };
+  const say = (words) => {
+    const live = document.getElementById("live");
+    if (!live) return;
+    live.textContent = "";
+    setTimeout(() => (live.textContent = words), 60);
+  };
+
+  /* Places: the visible input keeps what is typed; a hidden one of the same name carries the code once one is chosen. */
+  const place = (box) => {
+    const input = box.querySelector("input");
+    const code = make("input", { type: "hidden", name: input.name, value: input.dataset.code || input.value });
+    const list = make("ul", { class: "sheet", role: "listbox", id: `${input.id}-list`, "aria-label": input.labels[0].textContent, hidden: "" });
+    let options = [], at = -1, timer = 0, asked = 0, running = null;
+    input.removeAttribute("name");
+    input.setAttribute("role", "combobox");
+    input.setAttribute("aria-autocomplete", "list");
+    input.setAttribute("aria-expanded", "false");
+    input.setAttribute("aria-controls", list.id);
+    box.append(code, list);
+
+    const close = () => {
+      list.hidden = true;
+      at = -1;
+      input.setAttribute("aria-expanded", "false");
+      input.removeAttribute("aria-activedescendant");
+    };
+    const point = (index) => {
+      at = options.length ? (index + options.length) % options.length : -1;
+      [...list.children].forEach((node, i) => node.setAttribute("aria-selected", String(i === at)));
+      if (at < 0) return;
+      input.setAttribute("aria-activedescendant", list.children[at].id);
+      list.children[at].scrollIntoView({ block: "nearest" });
+    };
+    const choose = (index) => {
+      const found = options[index];
+      if (!found) return;
+      input.value = `${found.city} (${found.code})`;
+      code.value = found.code;
+      input.removeAttribute("aria-invalid");
+      code.dispatchEvent(new Event("change", { bubbles: true }));
+      close();
+    };
+    const show = (found) => {
+      options = found;
+      list.replaceChildren(...found.map((one, i) => {
+        const item = make("li", { role: "option", id: `${list.id}-${i}`, "aria-selected": "false" },
+          make("b", {}, one.city), make("small", {}, [one.name, one.country].filter(Boolean).join(", ")), make("code", {}, one.code));
+        item.addEventListener("pointerdown", (event) => { event.preventDefault(); choose(i); });
+        return item;
+      }));
+      if (!found.length) list.append(make("li", { class: "none", role: "option", "aria-disabled": "true" }, box.dataset.none));
+      list.hidden = false;
+      input.setAttribute("aria-expanded", "true");
+      say(found.length ? box.dataset.some.replace("{n}", found.length) : box.dataset.none);
+      if (found.length) point(0);
+    };
+    const ask = async () => {
+      const turn = ++asked, words = input.value.trim();
+      running?.abort();
+      if (words.length < 2) return close();
+      running = new AbortController();
+      try {
+        const address = `${box.dataset.combo}?limit=8&q=${encodeURIComponent(words)}`;
+        const answer = await fetch(address, { headers: { Accept: "application/json" }, signal: running.signal });
+        if (answer.ok && turn === asked && document.activeElement === input) show((await answer.json()).data);
+      } catch { /* offline, or overtaken by the next letter: typing the code still works */ }
+    };
+    input.addEventListener("input", () => {
+      code.value = input.value;
+      clearTimeout(timer);
+      timer = setTimeout(ask, 120);
+    });
+    input.addEventListener("focus", () => input.select());
+    input.addEventListener("blur", () => { asked++; if (!list.hidden && at >= 0 && input.value.trim().length > 1 && code.value === input.value) choose(at); close(); });
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+        event.preventDefault();
+        if (list.hidden) ask(); else point(at + (event.key === "ArrowDown" ? 1 : -1));
+      } else if (event.key === "Enter" && !list.hidden && at >= 0) {
+        event.preventDefault();
+        choose(at);
+      } else if (event.key === "Escape" && !list.hidden) {
+        event.stopPropagation();
+        close();
+      }
+    });
+    box.refresh = (text, value) => { input.value = text; code.value = value; };
+    box.state = () => [input.value, code.value];
+  };
+
+  /* The button that turns the journey round exists only where it works. */
+  const swap = (holder) => {
+    const boxes = all("[data-combo]", holder);
+    const button = make("button", { type: "button", class: "swap", "aria-label": holder.dataset.swap }, icon("swap"));
+    button.addEventListener("click", () => {
+      const [one, two] = [boxes[0].state(), boxes[1].state()];
+      boxes[0].refresh(...two);
+      boxes[1].refresh(...one);
+      say(holder.dataset.swap);
+    });
+    boxes[0].after(button);
+  };
+
+  const stepper = (box) => {
+    const input = box.querySelector("input");
+    const less = make("button", { type: "button", "aria-label": box.dataset.less }, icon("minus"));
+    const more = make("button", { type: "button", "aria-label": box.dataset.more }, icon("plus"));
+    const sync = () => {
+      less.disabled = Number(input.value) <= Number(input.min);
+      more.disabled = Number(input.value) >= Number(input.max);
+    };
+    const move = (by) => {
+      if (by > 0) input.stepUp(); else input.stepDown();
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+      say(`${input.labels[0].firstChild.textContent} ${input.value}`);
+    };
+    less.addEventListener("click", () => move(-1));
+    more.addEventListener("click", () => move(1));
+    input.addEventListener("change", sync);
+    input.before(less);
+    input.after(more);
+    box.dataset.ready = "";
+    sync();
+  };
+
+  /* A summary that says what was chosen inside: data-sum="1 traveller|{n} travellers". */
+  const sum = (menu) => {
+    const words = menu.querySelector("[data-sum]");
+    if (!words) return;
+    const [one, many] = words.dataset.sum.split("|");
+    menu.addEventListener("change", () => {
+      const count = all("input[type=number]", menu).reduce((total, input) => total + Number(input.value), 0);
+      const cabin = menu.querySelector("select, [type=radio]:checked");
+      const label = cabin ? (cabin.selectedOptions?.[0].textContent ?? cabin.labels[0].textContent).trim() : "";
+      words.textContent = [(count === 1 ? one : many).replace("{n}", count), label].filter(Boolean).join(", ");
+    });
+  };
+
+  /* The hold: the server says how many seconds are left, so a wrong clock here misleads nobody. */
+  const hold = (box) => {
+    const end = Date.now() + Number(box.dataset.hold) * 1000;
+    const digits = box.querySelector("[data-digits]");
+    const said = new Set();
+    const once = (key) => { if (!said.has(key)) { said.add(key); say(box.dataset[key]); } };
+    const tick = () => {
+      if (!box.isConnected) return clearInterval(beat);
+      const left = Math.max(0, Math.round((end - Date.now()) / 1000));
+      digits.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+      box.toggleAttribute("data-near", left <= 300 && left > 0);
+      if (left <= 300 && left > 60) once("five");
+      if (left <= 60 && left > 0) once("one");
+      if (left > 0) return;
+      clearInterval(beat);
+      once("over");
+      box.setAttribute("data-over-now", "");
+      box.querySelector("p").textContent = box.dataset.over;
+      box.querySelector("[data-extend]")?.remove();
+      box.querySelector("[data-way-on]").hidden = false;
+    };
+    const beat = setInterval(tick, 1000);
+    if (Number(box.dataset.hold) <= 300) said.add("five");
+    tick();
+  };
+
+  const localTime = (node) => {
+    const at = new Date(node.dateTime);
+    if (!isNaN(at)) node.textContent = at.toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  };
+
+  const theme = (form) => form.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (!button?.value) return;
+    event.preventDefault();
+    document.documentElement.dataset.theme = button.value;
+    all("button", form).forEach((one) => one.setAttribute("aria-pressed", String(one === button)));
+    const body = new URLSearchParams(new FormData(form));
+    body.set("theme", button.value);
+    fetch(form.action, { method: "POST", body, redirect: "manual" });
+  });
+
+  const copy = (button) => {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      say(button.dataset.done);
+      const words = button.lastChild, before = words.textContent;
+      words.textContent = button.dataset.done;
+      setTimeout(() => (words.textContent = before), 2000);
+    });
+  };
+
+  const pieces = { "[data-combo]": place, "[data-swap]": swap, "[data-stepper]": stepper, "[data-menu]": sum, "[data-hold]": hold,
+    "[data-local-time]": localTime, "[data-theme-switch]": theme, "[data-copy]": copy };
+  const wake = (root) => {
+    for (const [selector, start] of Object.entries(pieces)) {
+      for (const node of all(selector, root).concat(root.matches?.(selector) ? root : [])) {
+        if (!node.woken) { node.woken = true; start(node); }
+      }
+    }
+    root.querySelector("[data-focus]")?.focus();
+  };
+
+  /* Menus close on Escape and on a click elsewhere, and give the focus back. */
+  document.addEventListener("keydown", (event) => {
+    const open = event.key === "Escape" && event.target.closest?.("details.menu[open]");
+    if (open) { open.open = false; open.querySelector("summary").focus(); }
+  });
+  document.addEventListener("click", (event) => {
+    for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  });
+
+  /* A form on its way shows it, and is not sent twice by an impatient second click; coming back with the back button frees it. */
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.method !== "post") return;
+    if (form.getAttribute("aria-busy") === "true") return event.preventDefault();
+    form.setAttribute("aria-busy", "true");
+  });
+  addEventListener("pageshow", () => all("form[aria-busy]").forEach((form) => form.removeAttribute("aria-busy")));
+
+  /* After a swap: wake the new pieces, say what changed ([data-say] in it), and never leave the focus on nothing. */
+  document.addEventListener("htmx:after:swap", (event) => {
+    const target = event.detail.ctx.target;
+    const root = target?.isConnected ? target : document.body;
+    all("form[aria-busy]").forEach((form) => form.removeAttribute("aria-busy"));
+    wake(root);
+    const words = root.querySelector("[data-say]") ?? (root.matches("[data-say]") ? root : null);
+    if (words) say(words.dataset.say || words.textContent);
+    if (document.activeElement === document.body) {
+      const next = root.querySelector("[data-focus], h1, h2") ?? root;
+      if (!next.hasAttribute("tabindex")) next.tabIndex = -1;
+      next.focus({ preventScroll: true });
+    }
+  });
+  wake(document);
+})();
