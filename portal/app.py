@@ -1,0 +1,147 @@
+"""create_app(settings): all routes in one column, middleware, error handlers, lifespan."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+
+import portal.accounts.api
+import portal.accounts.pages
+import portal.analytics.api
+import portal.analytics.pages
+import portal.booking.api
+import portal.booking.pages
+import portal.flights.api
+import portal.kit.docs
+import portal.kit.health
+import portal.payments.api
+import portal.payments.pages
+import portal.places.api
+import portal.places.pages
+import portal.search.api
+import portal.search.pages
+import portal.staff.api
+import portal.staff.pages
+import portal.tickets.api
+import portal.tickets.pages
+import portal.trips.api
+import portal.trips.pages
+from portal.kit import db, errors, logs
+from portal.kit.assets import Assets
+from portal.kit.middleware import RequestLog, SameSite, SecurityHeaders
+from portal.kit.settings import Settings, read
+from portal.kit.web import Request, problem
+
+log = logging.getLogger(__name__)
+BY_STATUS = {
+    400: errors.BadRequest,
+    403: errors.Forbidden,
+    404: errors.NotFound,
+    405: errors.MethodNotAllowed,
+    413: errors.TooLarge,
+}
+
+ROUTES: list[BaseRoute] = [
+    *portal.search.pages.routes,
+    *portal.booking.pages.routes,
+    *portal.trips.pages.routes,
+    *portal.tickets.pages.routes,
+    *portal.payments.pages.routes,
+    *portal.accounts.pages.routes,
+    *portal.places.pages.routes,
+    *portal.analytics.pages.routes,
+    *portal.staff.pages.routes,
+    *portal.places.api.routes,
+    *portal.flights.api.routes,
+    *portal.search.api.routes,
+    *portal.booking.api.routes,
+    *portal.payments.api.routes,
+    *portal.trips.api.routes,
+    *portal.tickets.api.routes,
+    *portal.accounts.api.routes,
+    *portal.analytics.api.routes,
+    *portal.staff.api.routes,
+    *portal.kit.health.routes,
+    *portal.kit.docs.routes,
+    Mount("/static", Assets(), name="static"),
+]
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Return the portal as an ASGI application; connects lazily, so it starts even while PostgreSQL is away."""
+    app = Starlette(
+        routes=ROUTES,
+        middleware=_middleware(settings),
+        exception_handlers=cast(Any, {HTTPException: _refused, errors.PortalError: _refused, Exception: _crashed}),
+        lifespan=_lifespan,
+        max_body_size=settings.max_body_bytes,
+    )
+    app.state.settings = settings
+    app.state.viewer_from_session = portal.accounts.pages.viewer_from_session
+    app.state.viewer_from_token = portal.accounts.api.viewer_from_token
+    return app
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    return [
+        Middleware(RequestLog),
+        Middleware(SecurityHeaders, settings=settings),
+        Middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts)),
+        Middleware(SameSite, settings=settings),
+        Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4),
+    ]
+
+
+@asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    db.connect(settings)
+    anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+    yield
+    db.disconnect()
+
+
+async def _refused(plain: StarletteRequest, raised: Exception) -> Response:
+    no = raised if isinstance(raised, errors.PortalError) else _of_status(cast(HTTPException, raised))
+    return await run_in_threadpool(problem, _request(plain), no)
+
+
+def _of_status(raised: HTTPException) -> errors.PortalError:
+    return BY_STATUS.get(raised.status_code, errors.BadRequest)()
+
+
+async def _crashed(plain: StarletteRequest, raised: Exception) -> Response:
+    log.error("unexpected error", exc_info=raised, extra={"path": plain.url.path})
+    return await run_in_threadpool(problem, _request(plain), _name(raised))
+
+
+def _name(raised: Exception) -> errors.PortalError:
+    if portal.kit.health.is_outage(raised):
+        return errors.Unavailable("Our database does not answer. Nothing was lost; please try again.", retry_after=5)
+    return errors.PortalError("We have written it down with the number below. Nothing was charged twice.")
+
+
+def _request(plain: StarletteRequest) -> Request:
+    request = Request(plain.scope, plain.receive)
+    request.state.viewer = getattr(plain.state, "viewer", None)
+    return request
+
+
+def serve() -> Starlette:
+    """Return the application of this process's environment, for uvicorn's factory."""
+    settings = read()
+    logs.configure(settings)
+    return create_app(settings)

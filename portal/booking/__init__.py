@@ -1,0 +1,3 @@
+"""Offer → hold → passengers → pay → confirmed, with expiry, and the one state machine of a booking.
+
+Never sells a seat twice; never charges a price that was not shown; asking twice gives the same booking."""

@@ -1,0 +1,164 @@
+"""A booking, its slices and segments, its passengers, what it costs, and its tickets."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from portal.kit.model import Base
+
+STATES = ("held", "confirmed", "cancelled", "expired")
+PASSENGER_TYPES = ("adult", "child", "infant")
+COUPON_STATES = ("open", "checked_in", "flown", "refunded", "void")
+
+
+class Booking(Base):
+    """held → confirmed → cancelled, held → expired. `id` is the holder of its seats and the payable of its payments."""
+
+    __tablename__ = "bookings"
+    __table_args__ = (
+        CheckConstraint(f"status in {STATES}", name="status_known"),
+        CheckConstraint("reference ~ '^[2-9A-HJ-NP-Z]{6}$'", name="reference_readable"),
+        CheckConstraint("total_minor >= 0 and paid_minor >= 0", name="money_not_negative"),
+        CheckConstraint("status <> 'confirmed' or paid_minor = total_minor", name="confirmed_is_paid"),
+        CheckConstraint("(status = 'held') = (expires_at is not null)", name="held_has_deadline"),
+        CheckConstraint("extensions between 0 and 10", name="extensions_limited"),
+        Index("uq_bookings_idempotency_key", "idempotency_key", unique=True),
+        Index("ix_bookings_lapsing", "expires_at", postgresql_where=text("status = 'held'")),
+        Index("ix_bookings_user_id_created_at", "user_id", "created_at"),
+        Index("ix_bookings_created_at", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    reference: Mapped[str] = mapped_column(String(6), unique=True)
+    status: Mapped[str] = mapped_column(server_default="held")
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    contact_email: Mapped[str | None]
+    contact_phone: Mapped[str | None]
+    currency: Mapped[str] = mapped_column(String(3))
+    total_minor: Mapped[int]
+    paid_minor: Mapped[int] = mapped_column(server_default="0")
+    locale: Mapped[str] = mapped_column(server_default="en")
+    idempotency_key: Mapped[str]
+    extensions: Mapped[int] = mapped_column(server_default="0")
+    expires_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    confirmed_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+    slices: Mapped[list[Slice]] = relationship(order_by="Slice.position", lazy="raise")
+    passengers: Mapped[list[Passenger]] = relationship(order_by="Passenger.position", lazy="raise")
+    charges: Mapped[list[Charge]] = relationship(order_by="Charge.position", lazy="raise")
+
+
+class Slice(Base):
+    """One direction of a trip, in one cabin and brand; `conditions` is what the brand promised when it was sold."""
+
+    __tablename__ = "booking_slices"
+
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    origin: Mapped[str] = mapped_column(ForeignKey("airports.code"))
+    destination: Mapped[str] = mapped_column(ForeignKey("airports.code"))
+    cabin: Mapped[str]
+    brand: Mapped[str]
+    booking_class: Mapped[str] = mapped_column(String(1))
+    conditions: Mapped[dict[str, Any]]
+
+    segments: Mapped[list[Segment]] = relationship(order_by="Segment.position", lazy="raise")
+
+
+class Segment(Base):
+    """One flight of a slice."""
+
+    __tablename__ = "booking_segments"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["booking_id", "slice_position"],
+            ["booking_slices.booking_id", "booking_slices.position"],
+            ondelete="CASCADE",
+        ),
+        UniqueConstraint("booking_id", "flight_id"),
+    )
+
+    booking_id: Mapped[UUID] = mapped_column(primary_key=True)
+    slice_position: Mapped[int] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    flight_id: Mapped[int] = mapped_column(ForeignKey("flights.id"), index=True)
+
+
+class Passenger(Base):
+    """One traveller: the name as typed, and the ticket name A–Z derived from it. Unnamed while the form is open."""
+
+    __tablename__ = "passengers"
+    __table_args__ = (
+        CheckConstraint(f"type in {PASSENGER_TYPES}", name="type_known"),
+        UniqueConstraint("booking_id", "position"),
+        Index("ix_passengers_family", text("upper(family_name)"), "booking_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    type: Mapped[str]
+    given_name: Mapped[str | None]
+    family_name: Mapped[str | None]
+    ticket_name: Mapped[str | None]
+    date_of_birth: Mapped[date | None]
+
+    ticket: Mapped[Ticket | None] = relationship(lazy="raise")
+
+
+class Charge(Base):
+    """One printed line of the price, for one passenger and slice; the lines add up to the booking's total."""
+
+    __tablename__ = "charges"
+    __table_args__ = (UniqueConstraint("booking_id", "position"),)
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    passenger_id: Mapped[UUID | None] = mapped_column(ForeignKey("passengers.id", ondelete="CASCADE"))
+    slice_position: Mapped[int]
+    code: Mapped[str]
+    label: Mapped[str]
+    amount_minor: Mapped[int]
+
+
+class Ticket(Base):
+    """An e-ticket: 3-digit airline code + 10-digit serial, one per passenger (IATA Resolution 722)."""
+
+    __tablename__ = "tickets"
+    __table_args__ = (CheckConstraint("number ~ '^[0-9]{13}$'", name="number_of_thirteen_digits"),)
+
+    number: Mapped[str] = mapped_column(String(13), primary_key=True)
+    passenger_id: Mapped[UUID] = mapped_column(ForeignKey("passengers.id", ondelete="CASCADE"), unique=True)
+    issued_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    coupons: Mapped[list[Coupon]] = relationship(order_by="Coupon.position", lazy="raise")
+
+
+class Coupon(Base):
+    """A ticket's right to one flight."""
+
+    __tablename__ = "coupons"
+    __table_args__ = (CheckConstraint(f"status in {COUPON_STATES}", name="status_known"),)
+
+    ticket_number: Mapped[str] = mapped_column(ForeignKey("tickets.number", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    flight_id: Mapped[int] = mapped_column(ForeignKey("flights.id"), index=True)
+    status: Mapped[str] = mapped_column(server_default="open")

@@ -1,0 +1,93 @@
+"""The `portal` command: one verb, one call into a service."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import uvicorn
+from alembic import command
+from alembic.config import Config
+
+from portal.kit import db, logs
+from portal.kit.errors import ConfigurationError
+from portal.kit.settings import ROOT, Settings, read
+
+
+def migrate(settings: Settings, _: argparse.Namespace) -> int:
+    """Bring the schema up to date; safe to run from several machines at once."""
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    config.attributes["url"] = db.url_of(settings.database_url)
+    command.upgrade(config, "head")
+    print("The schema is up to date.")
+    return 0
+
+
+def serve(settings: Settings, given: argparse.Namespace) -> int:
+    """Serve pages and API."""
+    uvicorn.run(
+        "portal.app:serve",
+        factory=True,
+        host=given.host,
+        port=given.port,
+        workers=given.workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        forwarded_allow_ips=",".join(settings.trusted_proxies),
+        timeout_graceful_shutdown=20,
+        timeout_keep_alive=20,
+        h11_max_incomplete_event_size=32_768,
+    )
+    return 0
+
+
+def config_check(settings: Settings, _: argparse.Namespace) -> int:
+    """Say that the configuration is fit to start with (it was read to get here)."""
+    print(f"The configuration is good for {settings.env}.")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's grammar."""
+    top = argparse.ArgumentParser(prog="portal", description="A flight booking portal.")
+    verbs = top.add_subparsers(dest="verb", required=True)
+    _verb(verbs, "migrate", migrate)
+    server = _verb(verbs, "serve", serve)
+    server.add_argument("--host", default="127.0.0.1")
+    server.add_argument("--port", type=int, default=8000)
+    server.add_argument("--workers", type=int, default=1)
+    config = verbs.add_parser("config", help="look at the configuration").add_subparsers(dest="what", required=True)
+    _verb(config, "check", config_check)
+    return top
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[Settings, argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    made = verbs.add_parser(name, help=(run.__doc__ or "").splitlines()[0])
+    made.set_defaults(run=run)
+    return made
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one verb; returns its exit code. A configuration that is not fit stops with one sentence and code 2."""
+    given = parser().parse_args(words)
+    try:
+        settings = read()
+    except ConfigurationError as wrong:
+        print(wrong, file=sys.stderr)
+        return 2
+    logs.configure(settings)
+    code: int = given.run(settings, given)
+    return code
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    sys.exit(main())

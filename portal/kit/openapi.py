@@ -1,0 +1,157 @@
+"""`@operation` names what an API door takes and gives; the same models validate, answer and document.
+
+    @operation("Hold seats", body=NewBooking, answer=BookingOut, status=201, errors=(SoldOut,))
+    def create(request: Request, body: NewBooking) -> Response: ...
+
+`document(routes)` is the OpenAPI 3.1 description of all of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from portal.kit.errors import Invalid, PortalError, TooMany
+from portal.kit.validation import Wire, parse
+from portal.kit.web import Request, View
+
+
+class FieldProblem(Wire):
+    """One wrong field of a refused request."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Wire):
+    """RFC 9457 problem details."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str | None = None
+    errors: tuple[FieldProblem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What one API door takes and gives."""
+
+    summary: str
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    answer: type[BaseModel] | None = None
+    status: int = 200
+    media_type: str = "application/json"
+    errors: Sequence[type[PortalError]] = ()
+    tag: str = ""
+    signed_in: bool = False
+    lists: frozenset[str] = field(default_factory=frozenset)
+
+    def call(self, view: View, request: Request) -> Response:
+        """Parse what the door takes and enter it; raises Invalid for what does not fit."""
+        given: dict[str, Any] = {}
+        if self.query is not None:
+            given["query"] = parse(self.query, self._query(request))
+        if self.body is not None:
+            given["body"] = parse(self.body, {} if request.document is None else request.document)
+        return view(request, **given)
+
+    def _query(self, request: Request) -> dict[str, Any]:
+        pairs = request.query_params
+        return {name: pairs.getlist(name) if name in self.lists else pairs[name] for name in pairs}
+
+
+def operation(summary: str, **kept: Any) -> Any:
+    """Mark an API door with its Operation."""
+
+    def mark(view: View) -> View:
+        view.operation = Operation(summary, **kept)  # type: ignore[attr-defined]  # functions carry attributes
+        return view
+
+    return mark
+
+
+def document(routes: Iterable[BaseRoute], *, title: str, version: str) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of every route under /api/ that carries an operation."""
+    doors = _doors(routes)
+    models = {Problem} | {model for _, op in doors for model in (op.body, op.query, op.answer) if model}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    both: list[Any] = [(model, mode) for model in ordered for mode in ("validation", "serialization")]
+    schemas, definitions = models_json_schema(both, ref_template="#/components/schemas/{model}")
+    paths: dict[str, Any] = {}
+    for route, op in doors:
+        for method in sorted((route.methods or set()) - {"HEAD"}):
+            path = re.sub(r"{(\w+):\w+}", r"{\1}", route.path)
+            paths.setdefault(path, {})[method.lower()] = _describe(route, op, schemas, definitions.get("$defs", {}))
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version},
+        "paths": paths,
+        "components": {
+            "schemas": definitions.get("$defs", {}),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _doors(routes: Iterable[BaseRoute]) -> list[tuple[Route, Operation]]:
+    pairs = ((r, getattr(r.endpoint, "operation", None)) for r in routes if isinstance(r, Route))
+    return [(route, op) for route, op in pairs if op is not None]
+
+
+def _describe(route: Route, op: Operation, schemas: Any, definitions: Any) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": (route.name or "").removeprefix("portal.").replace(".api.", "."),
+        "summary": op.summary,
+        "tags": [op.tag or (route.name or "").split(".")[1]],
+        "parameters": [*_path_parameters(route), *_query_parameters(op, schemas, definitions)],
+        "responses": _responses(op, schemas),
+    }
+    if op.body:
+        content = {"application/json": {"schema": schemas[(op.body, "validation")]}}
+        described["requestBody"] = {"required": True, "content": content}
+    if op.signed_in:
+        described["security"] = [{"bearer": []}]
+    return described
+
+
+def _path_parameters(route: Route) -> list[dict[str, Any]]:
+    names = re.findall(r"{(\w+)(?::\w+)?}", route.path)
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+
+
+def _query_parameters(op: Operation, schemas: Any, definitions: Any) -> list[dict[str, Any]]:
+    if op.query is None:
+        return []
+    name = schemas[(op.query, "validation")]["$ref"].rsplit("/", 1)[1]
+    shape = definitions[name]
+    required = set(shape.get("required", ()))
+    return [
+        {"name": key, "in": "query", "required": key in required, "schema": schema}
+        for key, schema in shape.get("properties", {}).items()
+    ]
+
+
+def _responses(op: Operation, schemas: Any) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": op.summary}
+    if op.answer:
+        good["content"] = {op.media_type: {"schema": schemas[(op.answer, "serialization")]}}
+    elif op.media_type != "application/json":
+        good["content"] = {op.media_type: {"schema": {"type": "string", "format": "binary"}}}
+    answers = {str(op.status): good}
+    refusals: tuple[type[PortalError], ...] = (*op.errors, Invalid, TooMany)
+    for error in refusals:
+        content = {"application/problem+json": {"schema": schemas[(Problem, "serialization")]}}
+        answers.setdefault(str(error.status), {"description": error.title, "content": content})
+    return answers

@@ -1,0 +1,80 @@
+"""Untrusted input → a typed command, for pages and API alike: one pydantic model, one list of plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from portal.kit.errors import FieldError, Invalid
+
+T = TypeVar("T", bound=BaseModel)
+SENTENCES = {
+    "missing": "Please fill this in.",
+    "string_too_short": "Please fill this in.",
+    "string_too_long": "This is too long.",
+    "int_parsing": "Please give a whole number.",
+    "int_from_float": "Please give a whole number.",
+    "date_from_datetime_parsing": "Please give a date, such as 2027-03-01.",
+    "date_parsing": "Please give a date, such as 2027-03-01.",
+    "date_type": "Please give a date, such as 2027-03-01.",
+    "extra_forbidden": "This field is not known here.",
+}
+
+
+class Wire(BaseModel):
+    """Base of everything that crosses a door: camelCase outside, snake_case inside, frozen, unknown fields refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid", str_strip_whitespace=True
+    )
+
+    def wire(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def parse(model: type[T], given: Any) -> T:
+    """Return `given` as `model`; raises Invalid, naming each wrong field by its path, in plain sentences."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as wrong:
+        raise Invalid(errors=[_field_error(error) for error in wrong.errors(include_url=False)]) from None
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a form's flat names as a tree: `passengers.0.givenName` → `{"passengers": [{"givenName": …}]}`.
+
+    Empty fields count as not given. Lists are made where the names at one level are all numbers.
+    """
+    tree: dict[str, Any] = {}
+    for name, value in flat.items():
+        if value == "" or name.startswith("_"):
+            continue
+        _plant(tree, name.split("."), value)
+    return {name: _lists(value) for name, value in tree.items()}
+
+
+def _plant(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for step in path[:-1]:
+        inner = tree.setdefault(step, {})
+        if not isinstance(inner, dict):
+            return
+        tree = inner
+    tree[path[-1]] = value
+
+
+def _lists(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if value and all(key.isdecimal() and len(key) <= 3 for key in value):
+        return [_lists(value[key]) for key in sorted(value, key=int)]
+    return {key: _lists(inner) for key, inner in value.items()}
+
+
+def _field_error(error: Any) -> FieldError:
+    pointer = ".".join(str(step) for step in error["loc"])
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return FieldError(pointer, SENTENCES.get(error["type"], message if message.endswith(".") else f"{message}."))

@@ -1,0 +1,17 @@
+"""Every table of the portal, in one place for migrations and tests."""
+
+from __future__ import annotations
+
+from portal.accounts import models as accounts
+from portal.analytics import models as analytics
+from portal.booking import models as booking
+from portal.flights import models as flights
+from portal.kit import audit, idempotency, mail, outbox
+from portal.kit.model import Base
+from portal.payments import models as payments
+from portal.places import models as places
+from portal.pricing import models as pricing
+from portal.tickets import models as tickets
+
+ROOMS = (accounts, analytics, audit, booking, flights, idempotency, mail, outbox, payments, places, pricing, tickets)
+metadata = Base.metadata

@@ -1,0 +1,1 @@
+"""Criteria → itineraries → signed offers; filters and sorting. Searching writes nothing."""

@@ -1,0 +1,1 @@
+"""The back office: dashboard of jobs and letters, for staff and admin only."""

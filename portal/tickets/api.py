@@ -1,0 +1,7 @@
+"""Api of tickets."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+routes: list[Route] = []

@@ -1,0 +1,79 @@
+"""The ground tests stand on: a real PostgreSQL and Redis of their own, a fresh migrated database for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+from starlette.testclient import TestClient
+
+from deploy.local.services import TestServices
+from portal import cli
+from portal.app import create_app
+from portal.kit import cache, db
+from portal.kit.settings import Settings
+from tests import world
+
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[TestServices]:
+    """An ephemeral PostgreSQL and Redis, gone afterwards."""
+    with TestServices() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def template(services: TestServices) -> str:
+    """The name of a migrated database with the small world of tests/world.py in it, to be copied."""
+    settings = Settings(database_url=services.postgres.url)
+    cli.migrate(settings, None)  # type: ignore[arg-type]  # migrate takes no words
+    db.connect(settings)
+    with db.writing() as session:
+        world.build(session)
+    db.disconnect()
+    return str(services.postgres.database)
+
+
+@pytest.fixture
+def settings(services: TestServices, template: str, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of a portal on a database of its own, a copy of the template, dropped afterwards."""
+    name = f"test_{os.getpid()}_{next(numbers)}"
+    admin = create_engine(db.url_of(services.postgres.url_for("postgres")), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f'create database "{name}" template "{template}"'))
+    made = Settings(
+        database_url=services.postgres.url_for(name),
+        redis_url=services.redis.url,
+        mail_dir=str(tmp_path / "mail"),
+        rate_limit_enabled=False,
+        base_url="http://testserver",
+    )
+    cache.client(made.redis_url).flushdb()
+    db.connect(made)
+    try:
+        yield made
+    finally:
+        db.disconnect()
+        with admin.connect() as connection:
+            connection.execute(text(f'drop database "{name}" with (force)'))
+        admin.dispose()
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[TestClient]:
+    """A browser-like client that follows no redirects and keeps cookies."""
+    with TestClient(create_app(settings), follow_redirects=False, raise_server_exceptions=False) as running:
+        yield running
+
+
+@pytest.fixture
+def limited(settings: Settings) -> Settings:
+    """The same settings with rate limits switched on."""
+    return replace(settings, rate_limit_enabled=True)
