@@ -4,6 +4,7 @@ A child gets its own process group, so that Ctrl-C in the terminal reaches only 
 it leaves behind when it is killed can be cleared away. On Linux the kernel signals it when its owner dies.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -45,7 +46,7 @@ class Child:
         self._env = env
         self._cwd = cwd
         self._stop_signal = stop_signal
-        self._patience = patience_seconds
+        self.patience_seconds = patience_seconds
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -61,6 +62,12 @@ class Child:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        code = self.exit_code or 0
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
 
     def start(self) -> None:
         """Starts it; does nothing while it runs."""
@@ -93,20 +100,16 @@ class Child:
         """Waits for the end that `ask_to_stop` asked for, and enforces it when the patience is over."""
         if self._process is None:
             return
-        try:
-            self._process.wait(self._patience)
-        except subprocess.TimeoutExpired:
-            pass
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(self.patience_seconds)
         self.kill()
 
     def kill(self) -> None:
         """kill -9 for the whole process group; returns when it is gone."""
         if self._process is None:
             return
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._process.wait()
 
     def wait_ready(self, answers: Callable[[], bool], *, seconds: float = 30) -> None:

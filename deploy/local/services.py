@@ -66,7 +66,7 @@ class Postgres(Service):
 
     database = "portal"
 
-    def __init__(self, folder: Path | str, *, ephemeral: bool = False) -> None:
+    def __init__(self, folder: Path | str, *, ephemeral: bool = False, log: Path | None = None) -> None:
         self.folder = Path(folder).resolve()
         self.data = self.folder / "data"
         self.bin = postgres_binaries()
@@ -77,7 +77,7 @@ class Postgres(Service):
         self.child = Child(
             "PostgreSQL",
             [str(self.bin / "postgres"), "-D", str(self.data), *(word for one in options for word in ("-c", one))],
-            self.folder / "postgres.log",
+            log or self.folder / "postgres.log",
             as_user=unprivileged.prefix(),
             stop_signal=signal.SIGINT,
         )
@@ -108,10 +108,6 @@ class Postgres(Service):
         self._start_until_answering()
         self._create_database()
 
-    def kill(self) -> None:
-        """kill -9 of the server and all its backends."""
-        self.child.kill()
-
     def _create_cluster(self) -> None:
         shutil.rmtree(self.data, ignore_errors=True)
         private_folder(self.data)
@@ -128,10 +124,12 @@ class Postgres(Service):
         for attempt in range(5):
             self.child.start()
             try:
-                return self.child.wait_ready(self._answers, seconds=60)
+                self.child.wait_ready(self._answers, seconds=60)
             except StartFailed as failure:
                 if attempt == 4 or "still in use" not in str(failure):
                     raise
+            else:
+                return
 
     def _answers(self) -> bool:
         try:
@@ -153,13 +151,13 @@ class Redis(Service):
     What was written a second ago survives kill -9, unless it is `ephemeral`.
     """
 
-    def __init__(self, folder: Path | str, *, ephemeral: bool = False) -> None:
+    def __init__(self, folder: Path | str, *, ephemeral: bool = False, log: Path | None = None) -> None:
         self.folder = Path(folder).resolve()
         self._socket = socket_folder(self.folder) / "redis.sock"
         self.url = f"unix://{quote(str(self._socket), safe='/')}?db=0"
         command = [str(redis_binary()), "--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "600"]
         command += ["--dir", str(self.folder), "--save", "", "--appendonly", "no" if ephemeral else "yes"]
-        self.child = Child("Redis", command, self.folder / "redis.log")
+        self.child = Child("Redis", command, log or self.folder / "redis.log")
 
     def start(self) -> None:
         if self.child.running:
