@@ -35,7 +35,7 @@ def install(packages: Sequence[str]) -> None:
     for folder in ("lists/partial", "cache/archives/partial"):
         (SCRATCH / folder).mkdir(parents=True, exist_ok=True)
     what = ", ".join(PURPOSE[name] for name in packages if name in PURPOSE)
-    quietly("Reading the list of system packages", [*apt(), "update"])
+    quietly("Reading the list of system packages", [*apt(), "update", "--error-on=any"])
     quietly(f"Fetching system packages ({what})", [*apt(), "install", "--download-only", *packages])
     quietly(
         "Unpacking them",
@@ -56,7 +56,7 @@ def apt() -> list[str]:
         "Acquire::Retries": "2",
     }
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    return ["apt-get", "-qq", "-y", "--no-install-recommends", "--error-on=any", *words]
+    return ["apt-get", "-qq", "-y", "--no-install-recommends", *words]
 
 
 def archives() -> str:

@@ -41,9 +41,9 @@ def quietly(title: str, command: Sequence[str], *, env: Mapping[str, str] | None
     say(f"{title} …")
     LOG.parent.mkdir(parents=True, exist_ok=True)
     with LOG.open("ab") as log:
-        beginning = log.tell()
         log.write(f"\n$ {' '.join(command)}\n".encode())
         log.flush()
+        beginning = log.tell()
         code = run_with_heartbeat(command, log.fileno(), {**os.environ, **(env or {})})
     if code:
         raise Trouble(explain(title, LOG.read_bytes()[beginning:].decode(errors="replace")))
