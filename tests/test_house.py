@@ -1,0 +1,105 @@
+"""The house keeps its own rules: contracts hold, rooms say what they promise, templates compile, sizes hold."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jinja2
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+import portal
+from portal.app import ROUTES
+from portal.kit import db, web
+from portal.kit.settings import ROOT, Settings
+from portal.metadata import metadata
+
+MAX_FILE = 400
+MAX_FUNCTION = 50
+MODULES = [module.name for module in pkgutil.walk_packages(portal.__path__, "portal.")]
+SOURCES = sorted([*(ROOT / "portal").rglob("*.py"), *(ROOT / "tasks").rglob("*.py")])
+TEMPLATES = sorted(str(path.relative_to(ROOT / "templates")) for path in (ROOT / "templates").rglob("*.html"))
+
+
+def test_imports_point_down_only() -> None:
+    program = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_says_what_it_promises(name: str) -> None:
+    assert len((importlib.import_module(name).__doc__ or "").strip()) > 20
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_short(path: Path) -> None:
+    source = path.read_text()
+    assert source.count("\n") <= MAX_FILE
+    tree = ast.parse(source)
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert [node.name for node in functions if (node.end_lineno or 0) - node.lineno >= MAX_FUNCTION] == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_public_functions_give_their_guarantee(path: Path) -> None:
+    bare = [
+        node.name
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
+    assert bare == []
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_templates_compile(name: str) -> None:
+    web.templates().get_template(name)
+
+
+def test_templates_carry_no_inline_style_or_script() -> None:
+    guilty = [
+        name
+        for name in TEMPLATES
+        if not name.startswith(("mail/", "pdf/"))
+        and re.search(r"<script(?![^>]*src=)|\sstyle=|\son[a-z]+=", (ROOT / "templates" / name).read_text())
+    ]
+    assert guilty == []
+
+
+def test_blocks_that_doors_ask_for_exist() -> None:
+    asked = re.compile(r'"([\w/]+\.html)"(?:[^()]|\([^()]*\))*?block="(\w+)"', re.S)
+    pairs = {pair for path in SOURCES for pair in asked.findall(path.read_text())}
+    missing = [(name, block) for name, block in pairs if block not in web.templates().get_template(name).blocks]
+    assert missing == []
+
+
+def test_templates_are_all_used() -> None:
+    words = "\n".join(path.read_text() for path in [*SOURCES, *(ROOT / "templates").rglob("*.html")])
+    orphans = [name for name in TEMPLATES if name not in words and not name.startswith("mail/")]
+    assert orphans == []
+
+
+def test_migrations_make_exactly_the_tables_of_the_models(settings: Settings) -> None:
+    engine = create_engine(db.url_of(settings.database_url))
+    with engine.connect() as connection:
+        difference = compare_metadata(MigrationContext.configure(connection), metadata)
+    engine.dispose()
+    assert difference == []
+
+
+def test_every_address_has_one_door() -> None:
+    doors = [(route.path, method) for route in ROUTES for method in getattr(route, "methods", None) or ()]  # type: ignore[attr-defined]  # Mount and Route both have a path
+    twice = {door for door in doors if doors.count(door) > 1}
+    assert twice == set()
+
+
+def test_jinja_is_strict() -> None:
+    assert web.templates().undefined is jinja2.StrictUndefined
