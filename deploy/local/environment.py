@@ -1,7 +1,7 @@
 """What the portal's processes are told in development: what is configured, and for the rest our own services.
 
 The process's environment wins over `.env`, and `.env` over what is made up here. Made-up secrets are kept in
-`var/dev.env`, readable by the owner only, so that signed links and sessions survive a restart.
+`dev.env` beside them, readable by the owner only, so that signed links and sessions survive a restart.
 """
 
 import os
@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deploy.local.services import Postgres, Redis, Service, SmtpCatcher, free_port
-from deploy.local.steps import ROOT
+from deploy.local.steps import ROOT, VAR
 
-VAR = ROOT / "var"
 LOGS = VAR / "log"
 
 

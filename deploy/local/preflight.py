@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import IO, Any
 
-from deploy.local.steps import ROOT, Trouble
+from deploy.local.steps import ROOT, VAR, Trouble
 
 FIRST_TIME_BYTES = 2_500_000_000
 LATER_BYTES = 300_000_000
@@ -18,7 +18,7 @@ DEFAULT_PORT = 8000
 
 def folder(root: Path = ROOT) -> None:
     """This folder and what `./dev` keeps in it can be written."""
-    for path in (root, *(root / name for name in ("var", ".tools", ".venv"))):
+    for path in (root, root / ".tools", root / ".venv", VAR):
         if path.exists() and not os.access(path, os.W_OK | os.X_OK):
             raise Trouble(
                 f"{path} cannot be written by {user_name()}: run this as its owner, or in a copy of your own."
@@ -105,9 +105,9 @@ class Lock:
             self._file = None
 
 
-def running_lock(root: Path = ROOT) -> Lock:
+def running_lock() -> Lock:
     """The lock of whoever runs the development services of this folder."""
-    return Lock(root / "var" / "run.lock")
+    return Lock(VAR / "run.lock")
 
 
 def alone(lock: Lock) -> None:

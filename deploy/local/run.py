@@ -2,7 +2,7 @@
 
 PostgreSQL, Redis and a mail catcher where none is configured; migrations; the demo airline, once; web, worker, relay.
 What dies is started again. Ctrl-C and TERM stop all in order; when this process itself is killed, its children stop,
-and the next start clears away what may be left. Data stays in `var/`.
+and the next start clears away what may be left. Data stays in `var/`, or where PORTAL_VAR says.
 """
 
 import argparse
@@ -11,13 +11,12 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from deploy.local import leftovers, preflight
 from deploy.local.child import Child, StartFailed
-from deploy.local.environment import LOGS, VAR, Development
+from deploy.local.environment import LOGS, Development
 from deploy.local.preflight import Lock
-from deploy.local.steps import ROOT, Trouble, say
+from deploy.local.steps import ROOT, VAR, Trouble, say, shown
 from deploy.local.supervisor import Part, Stop, stop_together, supervise
 
 HEALTH_SECONDS = 60
@@ -122,7 +121,7 @@ class Launcher:
         stop_together([self._web, *self._jobs], self._stop)
         stop_together([service.child for service in self._development.services], self._stop)
         self._lock.write()
-        say("Stopped; everything is kept in var/.")
+        say(f"Stopped; everything is kept in {shown(VAR)}.")
 
 
 def answers(port: int, path: str) -> bool:
@@ -135,10 +134,6 @@ def answers(port: int, path: str) -> bool:
         return False
     finally:
         connection.close()
-
-
-def shown(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LOG = ROOT / "var" / "log" / "bootstrap.log"
+VAR = Path(os.environ.get("PORTAL_VAR") or ROOT / "var").resolve()
+LOG = VAR / "log" / "bootstrap.log"
 HEARTBEAT_SECONDS = 10
 OFFLINE = (
     "name resolution",
@@ -30,6 +31,11 @@ NO_SPACE = ("no space left", "disk quota exceeded", "not have enough free space"
 
 class Trouble(Exception):
     """Something the reader must settle; the text is one sentence for a person."""
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be written."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def say(line: str) -> None:
@@ -61,7 +67,7 @@ def run_with_heartbeat(command: Sequence[str], log: int, env: Mapping[str, str])
 
 def explain(title: str, output: str) -> str:
     """The likely cause of a failed step, from what it printed."""
-    where = f"Everything it said is in {LOG.relative_to(ROOT)}."
+    where = f"Everything it said is in {shown(LOG)}."
     words = output.lower()
     if any(sign in words for sign in NO_SPACE):
         return f"{title}: the disk is full. {where}"

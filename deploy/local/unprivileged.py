@@ -14,7 +14,8 @@ from pathlib import Path
 NOBODY = 65534
 NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 SET_USER = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-REACH = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--")
+# Without the secure bit, access(2) forgets the capability of a user who is not root.
+REACH = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup", "--")
 
 
 @cache
