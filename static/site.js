@@ -241,7 +241,8 @@
 
   /* After a swap: wake the new pieces, say what changed ([data-say] in it), and never leave the focus on nothing. */
   document.addEventListener("htmx:after:swap", (event) => {
-    const target = event.detail.ctx.target;
+    const aim = event.detail.ctx.target;
+    const target = typeof aim === "string" ? document.querySelector(aim) : aim;
     const root = target?.isConnected ? target : document.body;
     all("form[aria-busy]").forEach((form) => form.removeAttribute("aria-busy"));
     wake(root);
