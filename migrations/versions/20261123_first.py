@@ -106,8 +106,8 @@ def upgrade() -> None:
         sa.Column("flights", sa.Integer(), nullable=False),
         sa.Column("seats", sa.Integer(), nullable=False),
         sa.Column("sold", sa.Integer(), nullable=False),
-        sa.Column("ask_km", sa.Integer(), nullable=False),
-        sa.Column("rpk_km", sa.Integer(), nullable=False),
+        sa.Column("ask_km", sa.BigInteger(), nullable=False),
+        sa.Column("rpk_km", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("departs_on", "origin", "destination", "cabin", name=op.f("pk_flight_days")),
     )
     op.create_index("ix_flight_days_route", "flight_days", ["origin", "destination", "departs_on"], unique=False)
@@ -140,7 +140,8 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "state in ('waiting', 'handed', 'done', 'failed', 'dead', 'dropped')", name=op.f("ck_letters_state_known")
+            "state in ('waiting', 'handed', 'running', 'done', 'failed', 'dead', 'dropped')",
+            name=op.f("ck_letters_state_known"),
         ),
         sa.CheckConstraint("attempts >= 0", name=op.f("ck_letters_attempts_counted")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_letters")),
@@ -150,7 +151,7 @@ def upgrade() -> None:
         "letters",
         ["next_try_at"],
         unique=False,
-        postgresql_where=sa.text("state in ('waiting', 'handed', 'failed')"),
+        postgresql_where=sa.text("state in ('waiting', 'handed', 'running', 'failed')"),
     )
     op.create_index("ix_letters_state_created_at", "letters", ["state", "created_at"], unique=False)
     op.create_index(
@@ -198,7 +199,7 @@ def upgrade() -> None:
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("bookings", sa.Integer(), nullable=False),
         sa.Column("passengers", sa.Integer(), nullable=False),
-        sa.Column("revenue_minor", sa.Integer(), nullable=False),
+        sa.Column("revenue_minor", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint(
             "sold_on", "origin", "destination", "cabin", "brand", "currency", name=op.f("pk_sales_days")
         ),
@@ -321,6 +322,13 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_bookings_user_id"), ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bookings")),
         sa.UniqueConstraint("reference", name=op.f("uq_bookings_reference")),
+    )
+    op.create_index(
+        "ix_bookings_confirmed_at",
+        "bookings",
+        ["confirmed_at"],
+        unique=False,
+        postgresql_where=sa.text("confirmed_at is not null"),
     )
     op.create_index("ix_bookings_created_at", "bookings", ["created_at"], unique=False)
     op.create_index(

@@ -2,17 +2,22 @@
 
 `post` writes a *letter*; tasks/relay.py hands it to Huey; the handler's end is written back here. A letter is done once
 its handler said so, and comes again otherwise: handlers are idempotent. PostgreSQL holds the truth, Huey does the work.
-States: waiting → handed → done, or → failed (waits for `next_try_at`) → … → dead after the last attempt.
+
+    waiting → handed → running → done
+                          └───→ failed (waits for `next_try_at`) → … → dead after the last attempt → retried or dropped
+
+`handed` and `running` are leases that end at `next_try_at`: a letter that Redis forgot, or whose worker was killed, is
+due again by itself. A running letter's worker renews its lease; its attempt number tells it from an earlier, lost one.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Identity, Index, func, select, text, update
+from sqlalchemy import CheckConstraint, Identity, Index, Update, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -20,9 +25,23 @@ from portal.kit.logs import request_id
 from portal.kit.model import Base
 
 CHANNEL = "outbox"
-LEASE = timedelta(minutes=2)
+LEASE = timedelta(seconds=30)
 MAX_ATTEMPTS = 8
-STATES = ("waiting", "handed", "done", "failed", "dead", "dropped")
+STATES = ("waiting", "handed", "running", "done", "failed", "dead", "dropped")
+QUEUES = ("mail", "default", "exports")
+OPEN = ("waiting", "handed", "running", "failed")
+
+
+class Later(Exception):
+    """Raised by a handler whose time has not come: the letter returns after `wait`, and no attempt is counted."""
+
+    def __init__(self, wait: timedelta) -> None:
+        super().__init__(f"again in {wait}")
+        self.wait = wait
+
+
+class Hopeless(Exception):
+    """Raised by a handler that no further attempt can help; the letter is dead at once, with this text as reason."""
 
 
 class Letter(Base):
@@ -33,7 +52,7 @@ class Letter(Base):
         CheckConstraint(f"state in {STATES}", name="state_known"),
         CheckConstraint("attempts >= 0", name="attempts_counted"),
         Index("uq_letters_kind_key", "kind", "key", unique=True, postgresql_where=text("key is not null")),
-        Index("ix_letters_open", "next_try_at", postgresql_where=text("state in ('waiting', 'handed', 'failed')")),
+        Index("ix_letters_open", "next_try_at", postgresql_where=text(f"state in {OPEN}")),
         Index("ix_letters_state_created_at", "state", "created_at"),
     )
 
@@ -52,6 +71,10 @@ class Letter(Base):
     done_at: Mapped[datetime | None]
 
 
+# Literal words, not parameters: only then does PostgreSQL see that ix_letters_open serves, prepared statements too.
+IS_OPEN = Letter.state.in_(bindparam("open_states", OPEN, expanding=True, literal_execute=True))
+
+
 def post(
     session: Session,
     kind: str,
@@ -63,7 +86,8 @@ def post(
 ) -> None:
     """Write a letter in the caller's transaction and ring the relay's bell at commit.
 
-    With `key`, a second letter of the same kind and key is silently the first one. `not_before` delays it.
+    With `key`, a second letter of the same kind and key is silently the first one. `not_before` delays it. `queue` is
+    one of QUEUES: mail goes first, exports wait for a worker that others can spare.
     """
     values: dict[str, Any] = {
         "kind": kind,
@@ -78,50 +102,75 @@ def post(
     session.execute(text("select pg_notify(:channel, '')"), {"channel": CHANNEL})
 
 
-def claim(session: Session, *, limit: int = 100) -> Sequence[Letter]:
+def claim(session: Session, *, limit: int = 100, lease: timedelta = LEASE) -> Sequence[Letter]:
     """Take up to `limit` due letters for handing over, oldest first; each is leased, so that it comes again if lost."""
     due = (
         select(Letter.id)
-        .where(Letter.state.in_(("waiting", "handed", "failed")), Letter.next_try_at <= func.now())
+        .where(IS_OPEN, Letter.next_try_at <= func.now())
         .order_by(Letter.next_try_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    taken = update(Letter).where(Letter.id.in_(due)).values(state="handed", next_try_at=func.now() + LEASE)
-    return session.scalars(taken.returning(Letter), execution_options={"synchronize_session": False}).all()
+    taken = update(Letter).where(Letter.id.in_(due)).values(state="handed", next_try_at=func.now() + lease)
+    return _returned(session, taken)
 
 
-def begin(session: Session, letter_id: int) -> Letter | None:
-    """Start the work on a letter: count the attempt, renew the lease. None when it is done, dropped or dead already."""
-    started = (
-        update(Letter)
-        .where(Letter.id == letter_id, Letter.state.in_(("waiting", "handed", "failed")))
-        .values(state="handed", attempts=Letter.attempts + 1, started_at=func.now(), next_try_at=func.now() + LEASE)
-    )
-    return session.scalars(started.returning(Letter), execution_options={"synchronize_session": False}).one_or_none()
+def give_back(session: Session, letter_ids: Collection[int]) -> None:
+    """Make claimed letters due at once: they could not be handed over."""
+    back = update(Letter).where(Letter.id.in_(letter_ids), Letter.state == "handed")
+    session.execute(back.values(state="waiting", next_try_at=func.now()))
 
 
-def done(session: Session, letter_id: int) -> None:
-    """Say that the letter's work is finished; it never comes again."""
-    values = {"state": "done", "done_at": func.now(), "error": None}
-    session.execute(update(Letter).where(Letter.id == letter_id).values(values))
+def begin(session: Session, letter_id: int, *, lease: timedelta = LEASE) -> Letter | None:
+    """Start an attempt on a handed letter, under a lease to be renewed. None when there is nothing to do.
+
+    That is: it is done, dropped or dead, another worker is at it, or it waits for its next try. A letter whose workers
+    were lost MAX_ATTEMPTS times is dead.
+    """
+    is_due = (Letter.state == "handed") | (IS_OPEN & (Letter.next_try_at <= func.now()))
+    ours = update(Letter).where(Letter.id == letter_id, is_due)
+    lost = ours.where(Letter.attempts >= MAX_ATTEMPTS).values(state="dead", error="Its worker was lost each time.")
+    session.execute(lost)
+    values = {"attempts": Letter.attempts + 1, "started_at": func.now(), "next_try_at": func.now() + lease}
+    begun = _returned(session, ours.values(state="running", **values))
+    return begun[0] if begun else None
 
 
-def failed(session: Session, letter_id: int, error: str, *, attempts: int) -> None:
-    """Say that an attempt failed: it comes again after a growing, jittered wait, or is dead after MAX_ATTEMPTS."""
-    state = "dead" if attempts >= MAX_ATTEMPTS else "failed"
-    values = {"state": state, "error": error[:2000], "next_try_at": func.now() + backoff(attempts)}
-    session.execute(update(Letter).where(Letter.id == letter_id).values(values))
+def renew(session: Session, letter: Letter, *, lease: timedelta = LEASE) -> bool:
+    """Prolong the lease of a running letter; False when this attempt no longer is the running one."""
+    return _close(session, letter, next_try_at=func.now() + lease)
+
+
+def done(session: Session, letter: Letter) -> bool:
+    """Say that the letter's work is finished; it never comes again. False when this attempt was given up as lost."""
+    return _close(session, letter, state="done", done_at=func.now(), error=None)
+
+
+def failed(session: Session, letter: Letter, error: str) -> bool:
+    """Say that this attempt failed: it comes again after a growing, jittered wait, or is dead after MAX_ATTEMPTS."""
+    state = "dead" if letter.attempts >= MAX_ATTEMPTS else "failed"
+    return _close(session, letter, state=state, error=error[:2000], next_try_at=func.now() + backoff(letter.attempts))
+
+
+def postponed(session: Session, letter: Letter, wait: timedelta) -> bool:
+    """Say that the letter came too early: it returns after `wait`, and this attempt is not counted."""
+    due = func.now() + wait
+    return _close(session, letter, state="waiting", attempts=Letter.attempts - 1, next_try_at=due, error=None)
+
+
+def buried(session: Session, letter: Letter, error: str) -> bool:
+    """Say that no further attempt can help: the letter is dead."""
+    return _close(session, letter, state="dead", error=error[:2000])
 
 
 def retry(session: Session, letter_id: int) -> bool:
-    """Give a dead or failed letter a fresh start; False when there is none such."""
+    """Give a dead, failed or dropped letter a fresh start, at once; False when there is none such."""
     again = (
         update(Letter)
         .where(Letter.id == letter_id, Letter.state.in_(("dead", "failed", "dropped")))
         .values(state="waiting", attempts=0, next_try_at=func.now())
     )
-    changed = session.execute(again.returning(Letter.id)).first() is not None
+    changed = bool(_returned(session, again))
     session.execute(text("select pg_notify(:channel, '')"), {"channel": CHANNEL})
     return changed
 
@@ -129,10 +178,28 @@ def retry(session: Session, letter_id: int) -> bool:
 def drop(session: Session, letter_id: int) -> bool:
     """Give up a dead or failed letter for good; False when there is none such."""
     gone = update(Letter).where(Letter.id == letter_id, Letter.state.in_(("dead", "failed"))).values(state="dropped")
-    return session.execute(gone.returning(Letter.id)).first() is not None
+    return bool(_returned(session, gone))
+
+
+def sweep(session: Session, *, older_than: timedelta, kinds: Collection[str] = ()) -> int:
+    """Delete letters that were done longer than that ago, of `kinds` only if given; returns how many."""
+    old = delete(Letter).where(Letter.state == "done", Letter.done_at < func.now() - older_than)
+    gone = session.execute((old.where(Letter.kind.in_(kinds)) if kinds else old).returning(Letter.id))
+    return len(gone.all())
 
 
 def backoff(attempts: int) -> timedelta:
     """Return the wait after the `attempts`-th failure: 2, 4, 8 … seconds up to 10 minutes, ±25 %."""
     seconds = float(min(2 ** min(attempts, 12), 600))
     return timedelta(seconds=seconds * random.uniform(0.75, 1.25))
+
+
+def _close(session: Session, letter: Letter, **values: Any) -> bool:
+    """Change the letter only while this very attempt runs; another one's word is not overwritten."""
+    ours = (Letter.id == letter.id, Letter.state == "running", Letter.attempts == letter.attempts)
+    return bool(_returned(session, update(Letter).where(*ours).values(**values)))
+
+
+def _returned(session: Session, change: Update) -> Sequence[Letter]:
+    unsynchronised = {"synchronize_session": False, "populate_existing": True}
+    return session.scalars(change.returning(Letter), execution_options=unsynchronised).all()
