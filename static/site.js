@@ -30,7 +30,7 @@
   const place = (box) => {
     const input = box.querySelector("input");
     const code = make("input", { type: "hidden", name: input.name, value: input.dataset.code || input.value });
-    const list = make("ul", { class: "sheet", role: "listbox", id: `${input.id}-list`, "aria-label": input.labels[0].textContent, hidden: "" });
+    const list = make("ul", { class: "sheet", role: "listbox", id: `${input.id}-list`, "aria-label": `${input.labels[0].textContent}: ${box.dataset.list}`, hidden: "" });
     let options = [], at = -1, timer = 0, asked = 0, running = null;
     input.removeAttribute("name");
     input.setAttribute("role", "combobox");
