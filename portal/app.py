@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request as StarletteRequest
@@ -41,11 +42,12 @@ import portal.trips.api
 import portal.trips.pages
 from portal.kit import db, errors, logs
 from portal.kit.assets import Assets
-from portal.kit.middleware import RequestLog, SameSite, SecurityHeaders
+from portal.kit.middleware import Allowances, Language, RequestLog, SameSite, SecureOnly, SecurityHeaders
 from portal.kit.settings import Settings, read
 from portal.kit.web import Request, problem
 
 log = logging.getLogger(__name__)
+EXPOSED = ["Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
 BY_STATUS = {
     400: errors.BadRequest,
     403: errors.Forbidden,
@@ -99,9 +101,27 @@ def _middleware(settings: Settings) -> list[Middleware]:
     return [
         Middleware(RequestLog),
         Middleware(SecurityHeaders, settings=settings),
+        Middleware(SecureOnly, settings=settings),
         Middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts)),
+        Middleware(Allowances, settings=settings),
+        *_across_origins(settings),
+        Middleware(Language),
         Middleware(SameSite, settings=settings),
         Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4),
+    ]
+
+
+def _across_origins(settings: Settings) -> list[Middleware]:
+    if not settings.allowed_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.allowed_origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
+            expose_headers=EXPOSED,
+        )
     ]
 
 

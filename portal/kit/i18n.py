@@ -1,14 +1,23 @@
-"""Words in catalogues: gettext for text, Babel for numbers and dates. English is the source and the fallback."""
+"""Words in catalogues: gettext for text, Babel for numbers and dates. English is the source and the fallback.
+
+A catalogue is portal/locale/<language>/LC_MESSAGES/portal.po, read as it is, without a compile step. A language is
+offered to readers once nearly all of the template portal.pot is translated; until then it may be tried by name.
+"""
 
 from __future__ import annotations
 
+import io
 from contextvars import ContextVar
 from datetime import date, datetime
-from functools import cache
-from gettext import NullTranslations, translation
+from functools import cache, lru_cache
+from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
+from babel.core import negotiate_locale
 from babel.dates import format_date, format_datetime, format_time
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 
 from portal.kit import money
 
@@ -16,9 +25,45 @@ CATALOGUES = Path(__file__).resolve().parents[1] / "locale"
 locale: ContextVar[str] = ContextVar("locale", default="en")
 
 
+SOURCE = "en"
+OFFERED_FROM = 0.95
+
+
 @cache
 def _catalogue(name: str) -> NullTranslations:
-    return translation("portal", CATALOGUES, languages=[name], fallback=True)
+    path = CATALOGUES / name / "LC_MESSAGES" / "portal.po"
+    if name == SOURCE or not path.exists():
+        return NullTranslations()
+    compiled = io.BytesIO()
+    write_mo(compiled, _read(path))
+    compiled.seek(0)
+    return GNUTranslations(compiled)
+
+
+def _read(path: Path) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file)
+
+
+@cache
+def offered() -> tuple[str, ...]:
+    """Return the languages that readers may get: English, and every catalogue that covers nearly all of portal.pot."""
+    wanted = {str(message.id) for message in _read(CATALOGUES / "portal.pot") if message.id}
+    names = sorted(path.parents[1].name for path in CATALOGUES.glob("*/LC_MESSAGES/portal.po"))
+    return (SOURCE, *(name for name in names if _covered(name, wanted) >= OFFERED_FROM))
+
+
+def _covered(name: str, wanted: set[str]) -> float:
+    known = _read(CATALOGUES / name / "LC_MESSAGES" / "portal.po")
+    done = {str(message.id) for message in known if message.string and not message.fuzzy}
+    return len(wanted & done) / max(1, len(wanted))
+
+
+@lru_cache(maxsize=1000)
+def choose(cookie: str, accepted: str) -> str:
+    """Return the offered language that suits best: the reader's own choice, else the browser's, else English."""
+    wishes = [part.split(";")[0].strip() for part in accepted[:200].split(",")]
+    return negotiate_locale([w for w in (cookie, *wishes) if w], list(offered()), sep="-") or SOURCE
 
 
 def gettext(message: str) -> str:

@@ -1,4 +1,7 @@
-"""What every request passes, outermost first: request id and log line, host, security headers, cross-site check."""
+"""What every request passes, outermost first.
+
+Request id and log line, security headers, https, host, the limit per caller, the reader's language, cross-site check.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,14 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import URL, Headers, MutableHeaders
 from starlette.requests import Request as StarletteRequest
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from portal.kit import i18n, ids, logs
-from portal.kit.errors import Forbidden
+from portal.kit import i18n, ids, limits, logs
+from portal.kit.errors import Forbidden, PortalError, TooMany
 from portal.kit.settings import Settings
 from portal.kit.web import is_api, problem_json
 
@@ -48,7 +52,6 @@ class RequestLog:
         given = Headers(scope=scope).get("x-request-id", "")
         name = given if re.fullmatch(r"[\w.-]{8,64}", given) else ids.secret(12)
         token, began, status = logs.request_id.set(name), time.perf_counter(), [0]
-        i18n.locale.set("en")
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -92,29 +95,119 @@ class SecurityHeaders:
         await self.app(scope, receive, answer if scope["type"] == "http" else send)
 
 
+class SecureOnly:
+    """Where REQUIRE_HTTPS is set: sends readers who came by http to https, and refuses what http must not carry.
+
+    Health checks stay open to the machine's own probes.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.required = app, settings.require_https
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what came by https."""
+        if not self.required or scope["type"] != "http" or scope["scheme"] == "https" or _is_probe(scope["path"]):
+            await self.app(scope, receive, send)
+        elif scope["method"] in SAFE and not scope["path"].startswith("/api/"):
+            await RedirectResponse(URL(scope=scope).replace(scheme="https"), 308)(scope, receive, send)
+        else:
+            await _refuse(scope, receive, send, Forbidden("Send this by https: by http it could be read on its way."))
+
+
+class Allowances:
+    """At most RATE_LIMIT_PER_MINUTE requests of one caller, whatever the address or its spelling; says so under /api/.
+
+    Static files and health checks are not counted. Without Redis everything passes.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.enabled = app, settings.rate_limit_enabled
+        self.rule = limits.Policy(max(1, settings.rate_limit_per_minute), 60)
+        self.allowance = limits.Allowance(settings.redis_url, self.rule)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is within the limit."""
+        if not self.enabled or scope["type"] != "http" or _is_free(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        key = limits.caller(scope)
+        standing = self.allowance.spend(key) or await run_in_threadpool(self.allowance.renew, key)
+        answer = self._saying(standing, send) if standing and scope["path"].startswith("/api/") else send
+        if standing is None or standing.granted:
+            await self.app(scope, receive, answer)
+        else:
+            await _refuse(scope, receive, answer, TooMany(retry_after=standing.retry_after))
+
+    def _saying(self, standing: limits.Standing, send: Send) -> Send:
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["RateLimit-Policy"] = f'"default";q={self.rule.limit};w={self.rule.seconds}'
+                headers["RateLimit"] = f'"default";r={standing.remains};t={standing.reset}'
+            await send(message)
+
+        return answer
+
+
+class Language:
+    """Chooses the reader's language: the cookie `locale`, else Accept-Language, among those that are offered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on with the language set."""
+        if scope["type"] == "http":
+            request = StarletteRequest(scope)
+            wished = (request.cookies.get("locale", ""), request.headers.get("accept-language", ""))
+            i18n.locale.set(i18n.choose(*wished))
+        await self.app(scope, receive, send)
+
+
 class SameSite:
     """Refuses unsafe requests that another site's page sent (Fetch Metadata, else Origin).
 
-    Programs without cookies are not concerned: what carries a bearer token or no cookie cannot be ridden.
+    Programs are not concerned: a bearer token does not travel by itself, so what carries one cannot be ridden. Origins
+    in ALLOWED_ORIGINS are our own.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self.own = {urlsplit(settings.base_url).netloc, *(urlsplit(o).netloc for o in settings.allowed_origins)}
+        self.own = {_origin(settings.base_url), *map(_origin, settings.allowed_origins)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what our own pages sent."""
-        if scope["type"] != "http" or scope["method"] in SAFE or self._ours(Headers(scope=scope)):
+        if scope["type"] != "http" or scope["method"] in SAFE or self._ours(scope, Headers(scope=scope)):
             await self.app(scope, receive, send)
-            return
-        request: Any = StarletteRequest(scope)
-        refusal = Forbidden("This form was sent from another site. Open our page and try again.")
-        answer: Any = problem_json(request, refusal) if is_api(request) else PlainTextResponse(refusal.detail, 403)
-        await answer(scope, receive, send)
+        else:
+            no = Forbidden("This form was sent from another site. Open our page and try again.")
+            await _refuse(scope, receive, send, no)
 
-    def _ours(self, headers: Headers) -> bool:
-        site = headers.get("sec-fetch-site")
-        if site is not None:
-            return site in ("same-origin", "none")
-        origin = headers.get("origin")
-        return origin is None or urlsplit(origin).netloc in (self.own | {headers.get("host", "")})
+    def _ours(self, scope: Scope, headers: Headers) -> bool:
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site in ("same-origin", "none") or (origin is not None and _origin(origin) in self.own):
+            return True
+        if scope["path"].startswith("/api/") and headers.get("authorization", "").lower().startswith("bearer "):
+            return True
+        return site is None and (origin is None or urlsplit(origin).netloc == headers.get("host", ""))
+
+
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _is_probe(path: str) -> bool:
+    return path.startswith(("/health", "/api/health"))
+
+
+def _is_free(path: str) -> bool:
+    return path.startswith("/static/") or _is_probe(path)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, no: PortalError) -> None:
+    request: Any = StarletteRequest(scope)
+    plain = PlainTextResponse(no.detail or no.title, no.status)
+    if no.retry_after is not None:
+        plain.headers["Retry-After"] = str(no.retry_after)
+    await (problem_json(request, no) if is_api(request) else plain)(scope, receive, send)

@@ -1,0 +1,117 @@
+"""Limits hold for everybody, however the address is spelled, and a lost Redis closes only the door with passwords."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from starlette.testclient import TestClient
+
+from portal.app import create_app
+from portal.kit import cache, limits
+from portal.kit.errors import TooMany, Unavailable
+from portal.kit.settings import Settings
+
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+def test_one_more_than_the_limit_is_refused_and_says_when_to_come_back(limited: Settings) -> None:
+    for _ in range(limits.POLICIES["manage-reference"].limit):
+        limits.check(limited, "manage-reference", "K7QX2M")
+    with pytest.raises(TooMany) as no:
+        limits.check(limited, "manage-reference", "K7QX2M")
+    assert 0 < (no.value.retry_after or 0) <= 2 * limits.POLICIES["manage-reference"].seconds
+    limits.check(limited, "manage-reference", "ABCDEF")
+
+
+def test_a_forgiven_caller_starts_afresh(limited: Settings) -> None:
+    for _ in range(25):
+        limits.check(limited, "sign-in", "someone")
+        limits.forgive(limited, "sign-in", "someone")
+
+
+def test_the_window_slides(limited: Settings) -> None:
+    """What lay in the bucket before counts by how much of it is still inside the window."""
+    rule = limits.Policy(10, 1000)
+    redis = cache.client(limited.redis_url)
+    first = limits.take(limited.redis_url, "slide", rule, 10)
+    assert first is not None
+    assert first.granted == 10
+    bucket = int(redis.hget("limit:slide", "bucket"))  # type: ignore[arg-type]  # a synchronous client answers at once
+    redis.hset("limit:slide", mapping={"bucket": bucket - 1})
+    now, micro = redis.time()  # type: ignore[misc]  # as above
+    inside = 1 - ((now + micro / 1e6) / 1000 - bucket)
+    second = limits.take(limited.redis_url, "slide", rule, 10)
+    assert second is not None
+    assert second.granted == pytest.approx(10 - 10 * inside, abs=1)
+
+
+def test_without_redis_a_limit_is_open_but_passwords_are_not_tried(limited: Settings) -> None:
+    away = replace(limited, redis_url=NOWHERE)
+    for _ in range(limits.POLICIES["register"].limit + 1):
+        limits.check(away, "register", "someone")
+    with pytest.raises(Unavailable):
+        limits.check(away, "sign-in", "someone")
+
+
+def test_keys_show_no_address(limited: Settings) -> None:
+    limits.check(limited, "sign-in", "traveller@example.com")
+    assert not [key for key in cache.client(limited.redis_url).scan_iter() if b"traveller" in key]
+
+
+@pytest.mark.parametrize(
+    ("client", "same_as"),
+    [
+        (("203.0.113.7", 1), "203.0.113.7"),
+        (("::ffff:203.0.113.7", 1), "203.0.113.7"),
+        (("2001:db8:1:2:aaaa::1", 1), "2001:db8:1:2::/64"),
+        (None, "unknown"),
+    ],
+)
+def test_a_caller_is_an_address_or_a_network(client: tuple[str, int] | None, same_as: str) -> None:
+    assert limits.caller({"client": client}) == same_as
+
+
+def test_everything_together_is_limited_whatever_the_spelling(limited: Settings) -> None:
+    few = replace(limited, rate_limit_per_minute=6)
+    with TestClient(create_app(few), follow_redirects=False) as client:
+        paths = [
+            "/api/openapi.json",
+            "/api/openapi.json/",
+            "/API/openapi.json",
+            "/api/OPENAPI.json?x=1",
+            "/nowhere",
+            "/x",
+        ]
+        codes = [client.get(path).status_code for path in paths]
+        assert 429 not in codes
+        refused = client.get("/api/openapi.json", headers={"X-Forwarded-For": "198.51.100.1"})
+        assert refused.status_code == 429
+        assert refused.json()["code"] == "too_many_requests"
+        assert int(refused.headers["retry-after"]) > 0
+        assert client.get("/nowhere").status_code == 429
+        assert client.get("/health/live").status_code == 200
+
+
+def test_the_api_says_where_a_caller_stands(limited: Settings) -> None:
+    with TestClient(create_app(limited)) as client:
+        stands = [client.get("/api/openapi.json").headers["ratelimit"] for _ in range(30)]
+    left = [int(stand.split("r=")[1].split(";")[0]) for stand in stands]
+    assert left == list(range(999, 969, -1))
+
+
+def test_many_processes_share_one_limit(limited: Settings) -> None:
+    """Each takes its share from Redis: together they let no more pass than one would."""
+    rule = limits.Policy(200, 60)
+    doors = [limits.Allowance(limited.redis_url, rule) for _ in range(4)]
+    passed = 0
+    for turn in range(400):
+        standing = doors[turn % 4].spend("me") or doors[turn % 4].renew("me")
+        passed += 1 if standing and standing.granted else 0
+    assert passed <= 200
+
+
+def test_without_redis_requests_pass(limited: Settings) -> None:
+    away = replace(limited, redis_url=NOWHERE, rate_limit_per_minute=2)
+    with TestClient(create_app(away)) as client:
+        assert [client.get("/api/openapi.json").status_code for _ in range(5)] == [200] * 5
