@@ -1,0 +1,139 @@
+"""What may be done with flights: take, extend, sell and release seats.
+
+The counters of `flight_cabins` are the only scarce numbers. One conditional UPDATE per cabin both looks and takes, in
+sorted (flight, cabin) order; whoever already holds claims locks them before any cabin. Nothing here ever waits for a
+claim while it holds a cabin, so no two callers can wait for each other – as long as a transaction works for one holder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from portal.flights.errors import ClaimsLost, FlightClosed, SoldOut
+
+TAKE = text(
+    """
+    with taken as (
+        update flight_cabins c set held = c.held + :seats from flights f
+        where c.flight_id = :flight_id and c.cabin = :cabin and c.sold + c.held + :seats <= c.capacity
+          and f.id = c.flight_id and f.status = 'scheduled' and f.departure_at > now()
+        returning c.flight_id, c.cabin
+    )
+    insert into seat_claims (holder, flight_id, cabin, seats, expires_at)
+    select cast(:holder as uuid), flight_id, cabin, cast(:seats as int), now() + make_interval(mins => :minutes)
+    from taken returning expires_at
+    """
+)
+OPEN = text("select status = 'scheduled' and departure_at > now() from flights where id = :flight_id")
+# SKIP LOCKED: a lapsed claim that its holder is selling or extending at this moment is left to that holder.
+DROP_LAPSED = text(
+    """
+    delete from seat_claims where (holder, flight_id, cabin) in (
+        select holder, flight_id, cabin from seat_claims
+        where flight_id = :flight_id and cabin = :cabin and expires_at <= now() for update skip locked)
+    returning flight_id, cabin, seats
+    """
+)
+EXTEND = text(
+    """
+    update seat_claims set expires_at = now() + make_interval(mins => :minutes)
+    where holder = :holder and expires_at is not null and (:lapsed_too or expires_at > now()) returning expires_at
+    """
+)
+SELL = text(
+    """
+    update seat_claims set expires_at = null where holder = :holder and expires_at is not null
+    returning flight_id, cabin, seats
+    """
+)
+COUNT = text("select count(*) from seat_claims where holder = :holder")
+RELEASE = text("delete from seat_claims where holder = :holder returning flight_id, cabin, seats, expires_at")
+MOVE = text(
+    "update flight_cabins set held = held + :held, sold = sold + :sold where flight_id = :flight_id and cabin = :cabin"
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SeatWish:
+    """A number of seats in one cabin of one flight."""
+
+    flight_id: int
+    cabin: str
+    seats: int
+
+
+def take_seats(session: Session, *, holder: UUID, wishes: Sequence[SeatWish], minutes: int) -> datetime:
+    """Hold the wished seats for `holder` until the returned instant (the database's clock), all or none.
+
+    Raises SoldOut where a cabin has too few free seats, lapsed holds counted as free, and FlightClosed where the flight
+    has left or is cancelled; the caller's transaction must then be rolled back. A holder takes each cabin once.
+    """
+    deadlines = [_take(session, holder, wish, minutes) for wish in sorted(wishes)]
+    return min(deadlines)
+
+
+def extend_claims(session: Session, *, holder: UUID, minutes: int, expected: int | None = None) -> datetime:
+    """Hold the holder's seats for `minutes` from now; returns the new deadline.
+
+    Raises ClaimsLost when a claim is gone. Lapsed claims may have lost a companion, so they count as lost too, unless
+    the caller says with `expected` how many there must be.
+    """
+    values = {"holder": holder, "minutes": minutes, "lapsed_too": expected is not None}
+    extended = session.scalars(EXTEND, values).all()
+    if len(extended) < (expected or 1):
+        raise ClaimsLost()
+    return cast(datetime, min(extended))
+
+
+def sell_claims(session: Session, *, holder: UUID, expected: int) -> None:
+    """Turn the holder's held seats into sold ones; a second call changes nothing.
+
+    A lapsed claim that nobody has retaken is sold all the same. Raises ClaimsLost when fewer than `expected` claims
+    (one per cabin and flight) are there.
+    """
+    sold = session.execute(SELL, {"holder": holder}).all()
+    if len(sold) < expected and (session.scalar(COUNT, {"holder": holder}) or 0) < expected:
+        raise ClaimsLost()
+    _move(session, ((row.flight_id, row.cabin, -row.seats, row.seats) for row in sold))
+
+
+def release_claims(session: Session, *, holder: UUID) -> None:
+    """Give back all seats of `holder`, held or sold; does nothing when there are none left."""
+    gone = session.execute(RELEASE, {"holder": holder}).all()
+    _move(
+        session,
+        (
+            (row.flight_id, row.cabin, -row.seats, 0) if row.expires_at else (row.flight_id, row.cabin, 0, -row.seats)
+            for row in gone
+        ),
+    )
+
+
+def _take(session: Session, holder: UUID, wish: SeatWish, minutes: int) -> datetime:
+    values = {"holder": holder, "minutes": minutes, "flight_id": wish.flight_id, "cabin": wish.cabin}
+    deadline: datetime | None = session.scalar(TAKE, {**values, "seats": wish.seats})
+    if deadline is None and _drop_lapsed(session, wish):
+        deadline = session.scalar(TAKE, {**values, "seats": wish.seats})
+    if deadline is None:
+        raise SoldOut() if session.scalar(OPEN, {"flight_id": wish.flight_id}) else FlightClosed()
+    return deadline
+
+
+def _drop_lapsed(session: Session, wish: SeatWish) -> bool:
+    lapsed = session.execute(DROP_LAPSED, {"flight_id": wish.flight_id, "cabin": wish.cabin}).all()
+    seats = sum(row.seats for row in lapsed)
+    _move(session, [(wish.flight_id, wish.cabin, -seats, 0)] if lapsed else ())
+    return bool(lapsed)
+
+
+def _move(session: Session, moves: Iterable[tuple[int, str, int, int]]) -> None:
+    for flight_id, cabin, held, sold in sorted(moves):
+        values: dict[str, Any] = {"flight_id": flight_id, "cabin": cabin, "held": held, "sold": sold}
+        session.execute(MOVE, values)

@@ -1,0 +1,104 @@
+"""Reads of airports: by code, by what a person types, by what a form was sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.orm import Session
+
+from portal.places.rules import plain
+
+COLUMNS = "code, name, city, country, country_name, time_zone, latitude, longitude"
+
+BY_CODE = text(f"select {COLUMNS} from airports where code = any(:codes)")  # noqa: S608 – a constant list of columns
+
+# Tried in this order; the first that finds anything answers. Every word begins a word of the airport's text; then the
+# whole is similar to a part of it (one letter wrong); then, among the few airports that have flights, loosely similar
+# (letters swapped). `___ ` at the front is the code, after which the city's name begins.
+WORDS = text(
+    f"""
+    select {COLUMNS} from airports where code = :code or search_text ~ all(cast(:words as text[]))
+    order by code = :code desc, served desc, search_text like '___ ' || :start || '%' desc, rank desc, city, code
+    limit :limit
+    """  # noqa: S608 – a constant list of columns
+)
+SIMILAR = text(
+    f"""
+    select {COLUMNS} from airports where :plain <% search_text
+    order by served desc, word_similarity(:plain, search_text) desc, rank desc, code limit :limit
+    """  # noqa: S608 – a constant list of columns
+)
+LOOSE = text(
+    f"""
+    select {COLUMNS} from airports where served and word_similarity(:plain, search_text) >= 0.4
+    order by word_similarity(:plain, search_text) desc, rank desc, code limit :limit
+    """  # noqa: S608 – a constant list of columns
+)
+SERVED = text("select code from airports where code = any(:codes) and served")
+CODE_IN_BRACKETS = re.compile(r"\(([A-Za-z]{3})\)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An airport: IATA code, names, ISO 3166 country, IANA time zone, degrees north and east."""
+
+    code: str
+    name: str
+    city: str
+    country: str
+    country_name: str
+    time_zone: str
+    latitude: float
+    longitude: float
+
+
+def places_by_code(session: Session, codes: Collection[str]) -> dict[str, Place]:
+    """Return the airports among `codes`; an unknown code is simply not in the answer."""
+    rows = session.execute(BY_CODE, {"codes": list(codes)})
+    return {row.code: Place(*row) for row in rows}
+
+
+def find(session: Session, typed: str, limit: int = 8) -> list[Place]:
+    """Return at most `limit` airports that `typed` may mean: by code, then by words, then forgiving of typing errors.
+
+    Airports that have flights come first; of one city (New York) the larger ones. Nothing typed finds nothing.
+    """
+    words = plain(typed)
+    if not words:
+        return []
+    values = {
+        "code": typed.strip().upper()[:3] if len(typed.strip()) == 3 else "",
+        "words": [rf"\m{re.escape(word)}" for word in words.split()],
+        "start": words,
+        "plain": words,
+        "limit": limit,
+    }
+    for stage in (WORDS, SIMILAR, LOOSE):
+        if found := _places(session, stage, values):
+            return found
+    return []
+
+
+def resolve(session: Session, typed: str) -> Place | list[Place]:
+    """Return the one airport that `typed` means – a code, `City (COD)`, or a name that only one fits – or candidates.
+
+    A city with one served airport means that one. An empty list: nothing is like it at all.
+    """
+    code = CODE_IN_BRACKETS.search(typed)
+    wanted = (code[1] if code else typed.strip()).upper()
+    if len(wanted) == 3 and (known := places_by_code(session, [wanted])):
+        return known[wanted]
+    found = find(session, typed, limit=9)
+    named = [place for place in found if plain(place.city) == plain(typed)]
+    if len(named) > 1:
+        served = set(session.scalars(SERVED, {"codes": [place.code for place in named]}))
+        named = [place for place in named if place.code in served] or named
+    return named[0] if len(named) == 1 else found
+
+
+def _places(session: Session, stage: TextClause, values: dict[str, Any]) -> list[Place]:
+    return [Place(*row) for row in session.execute(stage, values)]
