@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from portal.places.queries import Place
@@ -132,6 +132,6 @@ def broken_counters(session: Session) -> list[BrokenCounter]:
     return [BrokenCounter(*row) for row in session.execute(BROKEN)]
 
 
-def _view(row: Row[Any]) -> FlightView:
+def _view(row: Any) -> FlightView:
     cells = [*row[:5], Place(*row[14:22]), Place(*row[22:30]), *row[5:14]]
     return FlightView(*cells)
