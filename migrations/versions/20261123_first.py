@@ -73,6 +73,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code", name=op.f("pk_carriers")),
     )
     op.create_table(
+        "exchange_rates",
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("millionths_per_usd", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.CheckConstraint("millionths_per_usd > 0", name=op.f("ck_exchange_rates_rate_positive")),
+        sa.PrimaryKeyConstraint("currency", "valid_from", name=op.f("pk_exchange_rates")),
+    )
+    op.create_table(
         "fare_brands",
         sa.Column("cabin", sa.String(), nullable=False),
         sa.Column("brand", sa.String(), nullable=False),
@@ -168,10 +177,15 @@ def upgrade() -> None:
         sa.Column("method", sa.String(), nullable=False),
         sa.Column("state", sa.String(), server_default="pending", nullable=False),
         sa.Column("decline_code", sa.String(), nullable=True),
+        sa.Column("action_url", sa.String(), nullable=True),
         sa.Column("idempotency_key", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "applied_at is null or state = 'succeeded'", name=op.f("ck_payments_only_real_money_applied")
+        ),
+        sa.CheckConstraint("method in ('page', 'card')", name=op.f("ck_payments_method_known")),
         sa.CheckConstraint(
             "state in ('pending', 'action_required', 'succeeded', 'declined', 'abandoned')",
             name=op.f("ck_payments_state_known"),
@@ -212,12 +226,16 @@ def upgrade() -> None:
         sa.Column("amount_minor", sa.Integer(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
-        sa.Column("return_url", sa.String(), nullable=True),
+        sa.Column("return_path", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("decline_code", sa.String(), nullable=True),
         sa.Column("answers_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("refunded_minor", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("refunds", postgresql.JSONB(astext_type=sa.Text()), server_default="{}", nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "state in ('open', 'challenge', 'processing', 'succeeded', 'declined', 'cancelled')",
+            name=op.f("ck_sandbox_charges_state_known"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sandbox_charges")),
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_sandbox_charges_idempotency_key")),
     )
@@ -242,24 +260,30 @@ def upgrade() -> None:
     op.create_table(
         "taxes",
         sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
         sa.Column("code", sa.String(), nullable=False),
         sa.Column("label", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("amount", sa.Integer(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
-        sa.Column("origin_country", sa.String(length=2), nullable=True),
-        sa.Column("destination_country", sa.String(length=2), nullable=True),
+        sa.Column("origins", sa.ARRAY(sa.String(length=2)), nullable=True),
+        sa.Column("destinations", sa.ARRAY(sa.String(length=2)), nullable=True),
+        sa.Column("elsewhere", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("domestic", sa.Boolean(), nullable=True),
+        sa.Column("economy", sa.Boolean(), nullable=True),
+        sa.Column("children_pay", sa.Boolean(), server_default="true", nullable=False),
         sa.Column("infants_pay", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("at_most", sa.Integer(), nullable=True),
         sa.Column("valid_from", sa.Date(), nullable=False),
         sa.Column("valid_to", sa.Date(), nullable=True),
         sa.Column("source", sa.String(), nullable=False),
         sa.CheckConstraint("kind in ('percent', 'per_passenger', 'per_segment')", name=op.f("ck_taxes_kind_known")),
         sa.CheckConstraint("amount >= 0", name=op.f("ck_taxes_amount_not_negative")),
+        sa.CheckConstraint("at_most > 0", name=op.f("ck_taxes_at_most_positive")),
         sa.CheckConstraint("valid_to is null or valid_to >= valid_from", name=op.f("ck_taxes_valid_in_order")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_taxes")),
+        sa.UniqueConstraint("key", name=op.f("uq_taxes_key")),
     )
-    op.create_index("ix_taxes_code", "taxes", ["code"], unique=False)
     op.create_table(
         "users",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
@@ -304,6 +328,7 @@ def upgrade() -> None:
         sa.Column("paid_minor", sa.Integer(), server_default="0", nullable=False),
         sa.Column("locale", sa.String(), server_default="en", nullable=False),
         sa.Column("idempotency_key", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
         sa.Column("extensions", sa.Integer(), server_default="0", nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -423,8 +448,8 @@ def upgrade() -> None:
         sa.CheckConstraint("amount_minor > 0", name=op.f("ck_refunds_amount_positive")),
         sa.ForeignKeyConstraint(["payment_id"], ["payments.id"], name=op.f("fk_refunds_payment_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refunds")),
+        sa.UniqueConstraint("payment_id", "reason", name=op.f("uq_refunds_payment_id_reason")),
     )
-    op.create_index(op.f("ix_refunds_payment_id"), "refunds", ["payment_id"], unique=False)
     op.create_table(
         "sign_ins",
         sa.Column("fingerprint", sa.String(), nullable=False),
@@ -635,6 +660,7 @@ def downgrade() -> None:
         "idempotency_keys",
         "flight_days",
         "fare_brands",
+        "exchange_rates",
         "carriers",
         "audit_entries",
         "airports",

@@ -1,0 +1,281 @@
+"""What a journey costs: fare by brand and kind of traveller, then taxes by code; every amount in whole minor units.
+
+A quote is made of lines for ONE passenger of each type, and its total is the sum of count × lines, to the cent. So a
+price never depends on the order of the passengers or on how a party is split.
+
+- fare: the segments' base fares together, times the brand's factor, half a cent up; a child pays 75 %, an infant on a
+  lap 10 % of an adult's fare.
+- percent taxes: their rates together on that passenger's fare, rounded once, then split by rate.
+- fixed taxes: once for a direction (per_passenger) or for each segment they hold on (per_segment, up to `at_most`).
+  They are turned into the fare's currency one by one.
+- A tax holds when it is valid on the day the journey begins. A journey is domestic when it never leaves one country.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import pairwise
+
+from portal.kit.money import Money, digits, share, split
+from portal.pricing.errors import MixedCurrencies, NoRate, UnknownBrand
+
+TYPES = ("adult", "child", "infant")
+FARE_PERCENT = {"adult": 100, "child": 75, "infant": 10}
+WHOLE_BP = 10_000
+HOME_CURRENCY = "USD"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """Who travels. An infant sits on an adult's lap and takes no seat."""
+
+    adults: int = 1
+    children: int = 0
+    infants: int = 0
+
+    @property
+    def seats(self) -> int:
+        """How many seats the party takes."""
+        return self.adults + self.children
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many travel of each type, without the types that nobody is."""
+        all_types = zip(TYPES, (self.adults, self.children, self.infants), strict=True)
+        return {name: count for name, count in all_types if count}
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The type of each passenger, adults first."""
+        return tuple(name for name, count in self.counts.items() for _ in range(count))
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFare:
+    """What pricing needs to know of a flight: its lowest economy fare before taxes, where, and when (local day)."""
+
+    fare_minor: int
+    currency: str
+    origin_country: str
+    destination_country: str
+    departs_on: date
+
+
+@dataclass(frozen=True, slots=True)
+class PriceLine:
+    """One line of a price, for one passenger."""
+
+    code: str
+    label: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A whole price: `per_type` holds the lines for one passenger of each type that travels."""
+
+    currency: str
+    total_minor: int
+    per_type: dict[str, tuple[PriceLine, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """A fare brand in a cabin; terms are allowed, penalty or no; penalties are in US cents."""
+
+    cabin: str
+    brand: str
+    position: int
+    booking_class: str
+    factor_bp: int
+    cabin_bag: bool
+    checked_bags: int
+    seat: str
+    refund: str
+    refund_penalty_minor: int
+    change: str
+    change_penalty_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaxRule:
+    """A tax as its row says; see pricing.models.Tax."""
+
+    code: str
+    label: str
+    kind: str
+    amount: int
+    currency: str
+    origins: frozenset[str] | None
+    destinations: frozenset[str] | None
+    elsewhere: bool
+    domestic: bool | None
+    economy: bool | None
+    children_pay: bool
+    infants_pay: bool
+    at_most: int | None
+    valid_from: date
+    valid_to: date | None
+
+    def holds(self, origin: str, destination: str, *, domestic: bool, cabin: str, on: date) -> bool:
+        """True where this tax is due between two countries, in a cabin, on a day."""
+        return (
+            self.valid_from <= on
+            and (self.valid_to is None or on <= self.valid_to)
+            and self.domestic in (None, domestic)
+            and self.economy in (None, cabin == "economy")
+            and (self.origins is None or origin in self.origins)
+            and (self.destinations is None or (destination in self.destinations) is not self.elsewhere)
+        )
+
+    def due_from(self, passenger: str) -> bool:
+        """True when a passenger of this type pays it."""
+        return {"adult": True, "child": self.children_pay, "infant": self.infants_pay}[passenger]
+
+
+@dataclass(frozen=True, slots=True)
+class Levies:
+    """What one type of passenger pays on top of the fare: rates on it, and fixed lines in the fare's currency."""
+
+    rates: tuple[tuple[str, str, int], ...]
+    fixed: tuple[PriceLine, ...]
+
+    @property
+    def rate_bp(self) -> int:
+        """All rates together, in basis points."""
+        return sum(bp for _, _, bp in self.rates)
+
+    @property
+    def fixed_minor(self) -> int:
+        """All fixed lines together."""
+        return sum(line.amount_minor for line in self.fixed)
+
+
+Chain = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """All brands, taxes and exchange rates at one moment; remembers the levies of journeys it was asked about."""
+
+    brands: Mapping[tuple[str, str], Brand]
+    taxes: tuple[TaxRule, ...]
+    rates: Mapping[str, int]
+    known: dict[tuple[Chain, date, str, str], dict[str, Levies]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def brand(self, cabin: str, brand: str) -> Brand:
+        """Return the brand; raises UnknownBrand."""
+        found = self.brands.get((cabin, brand))
+        if found is None:
+            raise UnknownBrand(f"There is no {brand} fare in {cabin}.")
+        return found
+
+    def in_cabin(self, cabin: str) -> list[Brand]:
+        """Return a cabin's brands, the leanest first."""
+        return sorted((one for one in self.brands.values() if one.cabin == cabin), key=lambda one: one.position)
+
+    def converted(self, minor: int, currency: str, into: str) -> int:
+        """Return the amount in another currency's minor units, half up; raises NoRate."""
+        if currency == into:
+            return minor
+        if currency not in self.rates or into not in self.rates:
+            raise NoRate(f"No exchange rate from {currency} to {into} is known.")
+        numerator = self.rates[into] * 10 ** digits(into)
+        return share(minor, numerator, self.rates[currency] * 10 ** digits(currency))
+
+    def levies(self, chain: Chain, *, on: date, cabin: str, currency: str) -> dict[str, Levies]:
+        """Return what each type of passenger pays on top of the fare, for a journey through the countries of `chain`.
+
+        Raises NoRate when a tax that is due cannot be turned into `currency`.
+        """
+        key = (chain, on, cabin, currency)
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = _levies(self, chain, on, cabin, currency)
+        return found
+
+
+def _levies(book: PriceBook, chain: Chain, on: date, cabin: str, currency: str) -> dict[str, Levies]:
+    due = [(tax, times) for tax in book.taxes if (times := _times(tax, chain, on, cabin))]
+    return {passenger: _levies_of(book, due, passenger, currency) for passenger in TYPES}
+
+
+def _times(tax: TaxRule, chain: Chain, on: date, cabin: str) -> int:
+    domestic = len(set(chain)) == 1
+    hops = list(pairwise(chain)) if tax.kind == "per_segment" else [(chain[0], chain[-1])]
+    count = sum(tax.holds(here, there, domestic=domestic, cabin=cabin, on=on) for here, there in hops)
+    return count if tax.at_most is None else min(count, tax.at_most)
+
+
+def _levies_of(book: PriceBook, due: Sequence[tuple[TaxRule, int]], passenger: str, currency: str) -> Levies:
+    mine = [(tax, times) for tax, times in due if tax.due_from(passenger)]
+    rates = tuple((tax.code, tax.label, tax.amount) for tax, _ in mine if tax.kind == "percent")
+    fixed = (
+        PriceLine(tax.code, tax.label, book.converted(tax.amount, tax.currency, currency) * times)
+        for tax, times in mine
+        if tax.kind != "percent"
+    )
+    return Levies(rates, tuple(line for line in fixed if line.amount_minor))
+
+
+def quote(book: PriceBook, segments: Sequence[SegmentFare], *, cabin: str, brand: str, party: Party) -> Quote:
+    """Return the whole price of one direction for `party`; raises UnknownBrand, MixedCurrencies or NoRate."""
+    currency = one_currency(segments)
+    fare = share(sum(segment.fare_minor for segment in segments), book.brand(cabin, brand).factor_bp, WHOLE_BP)
+    levies = book.levies(chain_of(segments), on=segments[0].departs_on, cabin=cabin, currency=currency)
+    per_type = {name: _lines(fare, name, levies[name]) for name in party.counts}
+    return Quote(currency, total_of(per_type, party), per_type)
+
+
+def one_currency(segments: Sequence[SegmentFare]) -> str:
+    """Return the currency of all segments; raises MixedCurrencies."""
+    currencies = {segment.currency for segment in segments}
+    if len(currencies) > 1:
+        raise MixedCurrencies(f"{' and '.join(sorted(currencies))} cannot stand in one price.")
+    return segments[0].currency
+
+
+def chain_of(segments: Sequence[SegmentFare]) -> Chain:
+    """Return the countries that a journey touches, in order."""
+    return (segments[0].origin_country, *(segment.destination_country for segment in segments))
+
+
+def total_of(per_type: Mapping[str, Sequence[PriceLine]], party: Party) -> int:
+    """Return the sum of count × lines."""
+    counts = party.counts
+    return sum(counts[name] * sum(line.amount_minor for line in lines) for name, lines in per_type.items())
+
+
+def _lines(adult_fare: int, passenger: str, levies: Levies) -> tuple[PriceLine, ...]:
+    fare = share(adult_fare, FARE_PERCENT[passenger], 100)
+    return (PriceLine("fare", "Fare", fare), *_percents(fare, levies), *levies.fixed)
+
+
+def _percents(fare: int, levies: Levies) -> list[PriceLine]:
+    if not levies.rates:
+        return []
+    parts = split(share(fare, levies.rate_bp, WHOLE_BP), [bp for _, _, bp in levies.rates])
+    lines = (PriceLine(code, label, part) for (code, label, _), part in zip(levies.rates, parts, strict=True))
+    return [line for line in lines if line.amount_minor]
+
+
+def conditions(book: PriceBook, brand: Brand, currency: str) -> dict[str, object]:
+    """Return what the brand promises, as the API speaks it: allowed, with penalty, or no; a free change costs 0."""
+    return {
+        "refund": _term(book, brand.refund, brand.refund_penalty_minor, currency),
+        "change": _term(book, brand.change, brand.change_penalty_minor, currency),
+        "seat": {"allowed": brand.seat != "no", "included": brand.seat == "allowed"},
+        "cabinBag": brand.cabin_bag,
+        "checkedBags": brand.checked_bags,
+    }
+
+
+def _term(book: PriceBook, term: str, penalty_minor: int, currency: str) -> dict[str, object]:
+    if term == "no":
+        return {"allowed": False, "penalty": None}
+    minor = book.converted(penalty_minor, HOME_CURRENCY, currency) if term == "penalty" else 0
+    return {"allowed": True, "penalty": Money(minor, currency).wire()}

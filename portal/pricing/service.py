@@ -1,0 +1,91 @@
+"""The price book: loaded whole, remembered for a minute, and its first rows put in place.
+
+The reference rows stand beside this file as brands.csv, taxes.csv and rates.csv, each tax with its legal source.
+Loading them adds what is missing and never touches a row that is there: staff may have changed it.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import Boolean, Date, Integer, Table, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal.kit.model import Base
+from portal.pricing.models import ExchangeRate, FareBrand, Tax
+from portal.pricing.rules import Brand, PriceBook, TaxRule
+
+BOOK_SECONDS = 60
+HERE = Path(__file__).parent
+_books: dict[str, tuple[float, PriceBook]] = {}
+
+
+def load_book(session: Session) -> PriceBook:
+    """Return the price book of the session's database, at most a minute old."""
+    key = str(session.get_bind().engine.url)
+    loaded_at, book = _books.get(key, (0.0, None))
+    if book is None or time.monotonic() - loaded_at > BOOK_SECONDS:
+        book = read_book(session)
+        _books[key] = (time.monotonic(), book)
+    return book
+
+
+def read_book(session: Session) -> PriceBook:
+    """Return the price book as it stands now."""
+    brands = [Brand(**_values(row, Brand)) for row in session.scalars(select(FareBrand))]
+    taxes = [_tax(row) for row in session.scalars(select(Tax).order_by(Tax.id))]
+    rates = session.execute(
+        select(ExchangeRate.currency, ExchangeRate.millionths_per_usd).order_by(ExchangeRate.valid_from)
+    )
+    return PriceBook({(one.cabin, one.brand): one for one in brands}, tuple(taxes), {row[0]: row[1] for row in rates})
+
+
+def forget_books() -> None:
+    """Let the next `load_book` read afresh, after rows were changed."""
+    _books.clear()
+
+
+def _values(row: Base, kind: type[Any]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in kind.__dataclass_fields__}
+
+
+def _tax(row: Tax) -> TaxRule:
+    values = _values(row, TaxRule)
+    for name in ("origins", "destinations"):
+        values[name] = None if values[name] is None else frozenset(values[name])
+    return TaxRule(**values)
+
+
+def ensure_reference_rows(session: Session) -> None:
+    """Put brands, taxes and exchange rates in place where they are missing; what is there stays as it is."""
+    files: tuple[tuple[type[Base], str], ...] = (
+        (FareBrand, "brands.csv"),
+        (Tax, "taxes.csv"),
+        (ExchangeRate, "rates.csv"),
+    )
+    for model, file in files:
+        table = cast(Table, model.__table__)
+        session.execute(insert(table).values(_rows(table, HERE / file)).on_conflict_do_nothing())
+    forget_books()
+
+
+def _rows(table: Table, path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="") as lines:
+        return [{name: _cell(table, name, text) for name, text in row.items()} for row in csv.DictReader(lines)]
+
+
+def _cell(table: Table, name: str, text: str) -> Any:
+    kind = table.columns[name].type
+    if text == "":
+        return None
+    if name in ("origins", "destinations"):
+        return text.split()
+    if isinstance(kind, Boolean):
+        return text == "yes"
+    if isinstance(kind, Integer):
+        return int(text)
+    return kind.python_type.fromisoformat(text) if isinstance(kind, Date) else text
