@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,6 +46,23 @@ def serve(settings: Settings, given: argparse.Namespace) -> int:
     return 0
 
 
+def worker(_: Settings, __: argparse.Namespace) -> int:
+    """Do the work that the relay hands over."""
+    return _become("worker")
+
+
+def relay(_: Settings, __: argparse.Namespace) -> int:
+    """Hand letters from the outbox to the workers."""
+    return _become("relay")
+
+
+def _become(program: str) -> int:
+    """Replace this process by a program of tasks/, which stands above the portal and is not to be imported here."""
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    os.execve(sys.executable, [sys.executable, "-m", "tasks", program], {**os.environ, "PYTHONPATH": path})  # noqa: S606 – no shell is wanted
+    return 1
+
+
 def config_check(settings: Settings, _: argparse.Namespace) -> int:
     """Say that the configuration is fit to start with (it was read to get here)."""
     print(f"The configuration is good for {settings.env}.")
@@ -60,6 +78,8 @@ def parser() -> argparse.ArgumentParser:
     server.add_argument("--host", default="127.0.0.1")
     server.add_argument("--port", type=int, default=8000)
     server.add_argument("--workers", type=int, default=1)
+    _verb(verbs, "worker", worker)
+    _verb(verbs, "relay", relay)
     config = verbs.add_parser("config", help="look at the configuration").add_subparsers(dest="what", required=True)
     _verb(config, "check", config_check)
     return top

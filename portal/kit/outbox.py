@@ -121,6 +121,11 @@ def give_back(session: Session, letter_ids: Collection[int]) -> None:
     session.execute(back.values(state="waiting", next_try_at=func.now()))
 
 
+def recall(session: Session) -> None:
+    """Make every letter that was handed over and not begun due at once: the queue has forgotten them."""
+    session.execute(update(Letter).where(Letter.state == "handed").values(state="waiting", next_try_at=func.now()))
+
+
 def begin(session: Session, letter_id: int, *, lease: timedelta = LEASE) -> Letter | None:
     """Start an attempt on a handed letter, under a lease to be renewed. None when there is nothing to do.
 

@@ -58,7 +58,10 @@ class Settings:
     offer_minutes: int = 30
     currency: str = "USD"
     threads: int = 4
+    worker_processes: int = 2
+    job_lease_seconds: int = 30
     demo: bool = False
+    sandbox_payments: bool = True
 
     @property
     def production(self) -> bool:
@@ -76,8 +79,11 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
 
     In development a `.env` file beside the project fills what the environment leaves open. Raises ConfigurationError,
     in one plain sentence, for a value of the wrong kind and, in production, for a missing, default or short secret.
+    The sandbox gateway is closed in production unless it is opened by name.
     """
     source = dict(environment if environment is not None else {**_dotenv(), **os.environ})
+    if source.get("PORTAL_ENV", "").strip() == "production":
+        source.setdefault("PORTAL_SANDBOX_PAYMENTS", "false")
     settings = Settings(**{f.name: _value(f, source) for f in fields(Settings) if f"PORTAL_{f.name.upper()}" in source})
     if settings.production:
         _refuse_weak_secrets(settings, source)
