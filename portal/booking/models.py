@@ -27,7 +27,10 @@ COUPON_STATES = ("open", "checked_in", "flown", "refunded", "void")
 
 
 class Booking(Base):
-    """held → confirmed → cancelled, held → expired. `id` is the holder of its seats and the payable of its payments."""
+    """held → confirmed → cancelled, held → expired. `id` is the holder of its seats and the payable of its payments.
+
+    `fingerprint` is of the offers that it was made from: the same key with others is refused.
+    """
 
     __tablename__ = "bookings"
     __table_args__ = (
@@ -54,6 +57,7 @@ class Booking(Base):
     paid_minor: Mapped[int] = mapped_column(server_default="0")
     locale: Mapped[str] = mapped_column(server_default="en")
     idempotency_key: Mapped[str]
+    fingerprint: Mapped[str]
     extensions: Mapped[int] = mapped_column(server_default="0")
     expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

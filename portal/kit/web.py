@@ -22,7 +22,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from portal.kit import i18n, logs, signing
+from portal.kit import i18n, logs, replay, signing
 from portal.kit.assets import asset
 from portal.kit.errors import BadRequest, Forbidden, NotSignedIn, PortalError, TooLarge, UnsupportedMedia
 from portal.kit.settings import ROOT, Settings
@@ -56,10 +56,11 @@ class Notice:
 
 
 class Request(StarletteRequest):
-    """A request whose body was read before the door opened: `fields` (a form) or `document` (JSON)."""
+    """A request whose body was read before the door opened: `fields` (a form) or `document` (JSON, `raw` its bytes)."""
 
     fields: FormData
     document: Any
+    raw: bytes
 
     @property
     def settings(self) -> Settings:
@@ -121,12 +122,32 @@ def _with_operation(door: Any, view: View) -> Any:
 def _enter(request: Request, view: View, api: bool) -> Response:
     identify = request.app.state.viewer_from_token if api else request.app.state.viewer_from_session
     request.state.viewer = identify(request)
+    if not api or request.method not in UNSAFE:
+        return _work(request, view)
+    return replay.once(request, request.raw, _asker(request), lambda: _work_or_refuse(request, view))
+
+
+def _work(request: Request, view: View) -> Response:
     operation = getattr(view, "operation", None)
     return cast(Response, operation.call(view, request) if operation else view(request))
 
 
+def _work_or_refuse(request: Request, view: View) -> Response:
+    try:
+        return _work(request, view)
+    except PortalError as no:
+        return problem(request, no)
+
+
+def _asker(request: Request) -> str:
+    token = request.headers.get("authorization", "")
+    if request.viewer is not None:
+        return f"viewer:{request.viewer.id}"
+    return f"token:{token}" if token else f"address:{request.client.host if request.client else ''}"
+
+
 async def _read_body(request: Request, *, api: bool) -> None:
-    request.fields, request.document = FormData(), None
+    request.fields, request.document, request.raw = FormData(), None, b""
     if request.method not in UNSAFE:
         return
     if int(request.headers.get("content-length") or 0) > request.settings.max_body_bytes:
@@ -138,7 +159,7 @@ async def _read_body(request: Request, *, api: bool) -> None:
 
 
 async def _json(request: Request) -> Any:
-    body = await request.body()
+    body = request.raw = await request.body()
     if not body:
         return None
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()

@@ -1,0 +1,75 @@
+"""What a guest may see and do without an account: a browser by a signed cookie, a program by a token for one booking.
+
+The cookie `trips` holds the newest twenty references, each with a level: `view` after reference + family name,
+`manage` for who made the booking or came by a mailed link. A program is given a bearer token instead.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response
+
+from portal.kit import signing
+from portal.kit.settings import Settings
+
+COOKIE = "trips"
+PURPOSE = "booking-grants"
+TOKEN_PURPOSE = "booking-token"  # noqa: S105 – a name, not a secret
+TOKEN_MARK = "bk_"  # noqa: S105 – what such tokens begin with
+MOST = 20
+MAX_AGE = 180 * 24 * 3600
+LEVELS = ("view", "manage")
+
+
+def granted(request: StarletteRequest, reference: str) -> str | None:
+    """Return what the asker may do with a booking without being its owner: None, "view" or "manage".
+
+    Pages believe the cookie only and the API the bearer token only, so that no other site can ride on either.
+    """
+    if request.url.path.startswith("/api/"):
+        return "manage" if bearer_reference(request) == reference else None
+    levels = [level for known, level in _kept(request) if known == reference]
+    return max(levels, key=LEVELS.index, default=None)
+
+
+def grant(request: StarletteRequest, response: Response, reference: str, level: str) -> None:
+    """Let this browser see ("view") or change ("manage") the booking; never lowers what it was given before."""
+    known = granted(request, reference)
+    level = max(known or "view", level, key=LEVELS.index)
+    kept = [[other, its] for other, its in _kept(request) if other != reference][-MOST + 1 :]
+    settings: Settings = request.app.state.settings
+    sealed = signing.seal(settings, PURPOSE, [*kept, [reference, level]])
+    response.set_cookie(COOKIE, sealed, max_age=MAX_AGE, httponly=True, samesite="lax", secure=settings.secure_cookies)
+
+
+def booking_token(settings: Settings, reference: str) -> str:
+    """Return a bearer token with which a program may manage this one booking."""
+    return TOKEN_MARK + signing.seal(settings, TOKEN_PURPOSE, reference)
+
+
+def is_booking_token(token: str) -> bool:
+    """True for what looks like such a token; whoever reads access tokens leaves it alone."""
+    return token.startswith(TOKEN_MARK)
+
+
+def bearer_reference(request: StarletteRequest) -> str | None:
+    """Return the booking that the request's bearer token is for, or None."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not is_booking_token(token.strip()):
+        return None
+    try:
+        sealed = token.strip().removeprefix(TOKEN_MARK)
+        found = signing.unseal(request.app.state.settings, TOKEN_PURPOSE, sealed, max_age_seconds=MAX_AGE)
+    except ValueError:
+        return None
+    return str(found)
+
+
+def _kept(request: StarletteRequest) -> list[tuple[str, str]]:
+    try:
+        kept = signing.unseal(
+            request.app.state.settings, PURPOSE, request.cookies.get(COOKIE, ""), max_age_seconds=MAX_AGE
+        )
+    except ValueError:
+        return []
+    return [(str(reference), str(level)) for reference, level in kept]

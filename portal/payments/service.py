@@ -1,0 +1,128 @@
+"""Take money and give it back, in steps that may be repeated: begin → (gateway, outside) → record; refund → refunded.
+
+It knows a payable only by its id. A payment row is written before the gateway hears of it, and a `payment.check` letter
+with it, so that a process that dies in between leaves a trace that somebody follows.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal.kit import clock, outbox
+from portal.payments.errors import KeyTaken, UnknownPayment
+from portal.payments.models import Payment, Refund
+from portal.payments.rules import Order, Outcome, next_state
+
+FIRST_CHECK = timedelta(seconds=20)
+LONGEST_WAIT = timedelta(minutes=10)
+NEVER_ARRIVED = timedelta(minutes=2)
+GIVE_UP = timedelta(days=7)
+
+
+def begin(
+    session: Session, *, payable: UUID, amount_minor: int, currency: str, method: str, key: str, gateway: str
+) -> Payment:
+    """Write down that money is about to be asked for; the same payable and key give the same payment.
+
+    Raises KeyTaken when the key came with another amount. The gateway is asked only after this is committed.
+    """
+    values = {"payable": payable, "amount_minor": amount_minor, "currency": currency, "method": method}
+    fresh = insert(Payment).values(**values, idempotency_key=key, gateway=gateway).on_conflict_do_nothing()
+    made = session.scalar(fresh.returning(Payment.id))
+    if made is not None:
+        check_later(session, made, number=1)
+    known = session.scalars(
+        select(Payment).where(Payment.payable == payable, Payment.idempotency_key == key).with_for_update()
+    ).one()
+    if (known.amount_minor, known.currency, known.method) != (amount_minor, currency, method):
+        raise KeyTaken()
+    return known
+
+
+def check_later(session: Session, payment_id: UUID, *, number: int) -> None:
+    """Have somebody ask the gateway for the `number`-th time, each time after a longer wait, up to ten minutes."""
+    wait = min(FIRST_CHECK * 2 ** min(number - 1, 10), LONGEST_WAIT)
+    outbox.post(
+        session,
+        "payment.check",
+        key=f"{payment_id}:{number}",
+        not_before=clock.now() + wait,
+        paymentId=str(payment_id),
+        number=number,
+    )
+
+
+def order(payment: Payment, *, description: str, return_path: str) -> Order:
+    """Return what the gateway is to be asked for `payment`."""
+    return Order(str(payment.id), payment.amount_minor, payment.currency, description, return_path)
+
+
+def payable_of(session: Session, payment_id: UUID) -> UUID:
+    """Return what the payment is for, without locking it; raises UnknownPayment."""
+    payable = session.scalar(select(Payment.payable).where(Payment.id == payment_id))
+    if payable is None:
+        raise UnknownPayment()
+    return payable
+
+
+def record(session: Session, payment_id: UUID, outcome: Outcome) -> Payment:
+    """Write down what the gateway said and return the payment, locked. Hearing it again changes nothing.
+
+    A charge that the gateway never heard of is abandoned once it can no longer be on its way.
+    """
+    payment = session.get(Payment, payment_id, with_for_update=True, populate_existing=True)
+    if payment is None:
+        raise UnknownPayment()
+    before, payment.state = payment.state, next_state(payment.state, _told(payment, outcome))
+    payment.gateway_reference = payment.gateway_reference or outcome.reference
+    if payment.state != before or payment.state == "action_required":
+        payment.decline_code, payment.action_url = outcome.decline_code, outcome.action_url
+    if payment.state not in ("pending", "action_required") and payment.settled_at is None:
+        payment.settled_at = clock.now()
+    session.flush()
+    return payment
+
+
+def _told(payment: Payment, outcome: Outcome) -> str:
+    if outcome.state != "unknown":
+        return outcome.state
+    return "abandoned" if clock.now() - payment.created_at > NEVER_ARRIVED else "pending"
+
+
+def apply(session: Session, payment: Payment) -> None:
+    """Say that the payment's money has been put to use."""
+    payment.applied_at = clock.now()
+    session.flush()
+
+
+def refund(session: Session, payment: Payment, *, reason: str, amount_minor: int | None = None) -> UUID:
+    """Send a payment's money (all of it by default) on its way back; one refund for one payment and reason."""
+    values = {"payment_id": payment.id, "reason": reason, "amount_minor": amount_minor or payment.amount_minor}
+    fresh = insert(Refund).values(values).on_conflict_do_nothing().returning(Refund.id)
+    made = session.scalar(fresh)
+    if made is None:
+        known = select(Refund.id).where(Refund.payment_id == payment.id, Refund.reason == reason)
+        return session.scalars(known).one()
+    outbox.post(session, "payment.refund", key=str(made), refundId=str(made))
+    return made
+
+
+def refund_order(session: Session, refund_id: UUID) -> tuple[str, int] | None:
+    """Return the gateway's name of the charge and the amount to give back; None when it is done or unknown."""
+    row = session.execute(
+        select(Payment.gateway_reference, Refund.amount_minor)
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(Refund.id == refund_id, Refund.state == "pending")
+    ).one_or_none()
+    return (row[0], row[1]) if row and row[0] else None
+
+
+def refunded(session: Session, refund_id: UUID, reference: str) -> None:
+    """Write down that the money has gone back; a second time changes nothing."""
+    done = update(Refund).where(Refund.id == refund_id, Refund.state == "pending")
+    session.execute(done.values(state="succeeded", gateway_reference=reference, settled_at=func.now()))
