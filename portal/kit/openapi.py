@@ -9,9 +9,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -21,6 +21,8 @@ from starlette.routing import BaseRoute, Route
 from portal.kit.errors import Invalid, PortalError, TooMany
 from portal.kit.validation import Wire, parse
 from portal.kit.web import Request, View
+
+Door = TypeVar("Door", bound=View)
 
 
 class FieldProblem(Wire):
@@ -72,7 +74,7 @@ class Operation:
         return {name: pairs.getlist(name) if name in self.lists else pairs[name] for name in pairs}
 
 
-def operation(summary: str, **kept: Any) -> Any:
+def operation(summary: str, **kept: Any) -> Callable[[View], View]:
     """Mark an API door with its Operation."""
 
     def mark(view: View) -> View:

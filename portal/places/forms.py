@@ -1,0 +1,51 @@
+"""What the doors of places take and give."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from portal.kit.validation import Wire
+from portal.places.queries import Place
+
+
+class AirportQuery(Wire):
+    """A search for airports."""
+
+    q: Annotated[str, Field(max_length=200, description="City, name, or code; typing errors are forgiven.")] = ""
+    limit: Annotated[int, Field(ge=1, le=200)] = 8
+
+
+class AirportOut(Wire):
+    """An airport. `country` is its ISO 3166 code."""
+
+    code: str
+    name: str
+    city: str
+    country: str
+    country_name: str
+    time_zone: str
+    latitude: float
+    longitude: float
+
+
+class AirportList(Wire):
+    """Airports, the likeliest first."""
+
+    data: tuple[AirportOut, ...]
+    next_cursor: str | None = None
+
+
+def airport_out(place: Place) -> AirportOut:
+    """Return `place` as the API shows it."""
+    return AirportOut(
+        code=place.code,
+        name=place.name,
+        city=place.city,
+        country=place.country,
+        country_name=place.country_name,
+        time_zone=place.time_zone,
+        latitude=place.latitude,
+        longitude=place.longitude,
+    )
