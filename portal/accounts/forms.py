@@ -1,0 +1,121 @@
+"""What people and programs tell us about who they are: one parser for pages and API."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, EmailStr, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from portal.accounts import rules
+from portal.kit.i18n import gettext as _
+from portal.kit.validation import Wire
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(character).startswith("C") for character in text):
+        raise PydanticCustomError("name", "{why}", {"why": _("Please leave out characters that cannot be printed.")})
+    if not any(character.isalpha() for character in text):
+        raise PydanticCustomError("name", "{why}", {"why": _("Please give a name with letters in it.")})
+    return unicodedata.normalize("NFC", text)
+
+
+def _speakable(text: str) -> str:
+    if any(unicodedata.category(character) in ("Cs", "Cc") for character in text):
+        raise PydanticCustomError("secret", "{why}", {"why": _("Please use characters that can be typed.")})
+    return text
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_printable)]
+Address = Annotated[EmailStr, StringConstraints(max_length=254)]
+# Blanks at the ends belong to a password; everything else is trimmed.
+Secret = Annotated[
+    str, StringConstraints(strip_whitespace=False, min_length=1, max_length=1024), AfterValidator(_speakable)
+]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(_speakable)]
+
+
+class Registration(Wire):
+    """A wish for an account."""
+
+    email: Address
+    first_name: Name
+    last_name: Name
+    password: Secret
+    confirm_password: Secret
+
+    @field_validator("password")
+    @classmethod
+    def _strong(cls, value: str, info: ValidationInfo) -> str:
+        no = rules.password_objection(value, info.data.get("email", ""))
+        if no:
+            raise PydanticCustomError("password", "{why}", {"why": no})
+        return value
+
+    @field_validator("confirm_password")
+    @classmethod
+    def _same(cls, value: str, info: ValidationInfo) -> str:
+        if value != info.data.get("password", value):
+            raise PydanticCustomError("password", "{why}", {"why": _("This is not the password typed above.")})
+        return value
+
+
+class Credentials(Wire):
+    """An address and its password."""
+
+    email: Address
+    password: Secret
+
+
+class RegistrationForm(Registration):
+    """The same from a page, which also remembers where to go afterwards."""
+
+    next: str = ""
+
+
+class SignInForm(Credentials):
+    """The same from a page, which also remembers where to go afterwards."""
+
+    next: str = ""
+
+
+class Names(Wire):
+    """New names for a profile; what is not given stays."""
+
+    first_name: Name | None = None
+    last_name: Name | None = None
+
+
+class OneToken(Wire):
+    """A refresh token."""
+
+    refresh_token: Token
+
+
+class Person(Wire):
+    """An account as its owner sees it."""
+
+    id: UUID
+    email: str
+    first_name: str
+    last_name: str
+    email_verified: bool
+
+
+class Profile(Person):
+    """An account with what only its owner and staff may know."""
+
+    role: str
+    created_at: datetime
+
+
+class TokenPair(Wire):
+    """What a program signs its calls with: the access token, and the refresh token for the next pair."""
+
+    access_token: str
+    refresh_token: str
+    token_type: str = "Bearer"  # noqa: S105 – a scheme's name
+    expires_in: int

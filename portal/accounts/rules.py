@@ -1,0 +1,114 @@
+"""Rules of who you are: passwords, how long a sign-in lasts, what an access token says, which addresses are ours.
+
+Pure: no session, no clock; `now` is an argument.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from portal.kit import ids
+from portal.kit.i18n import gettext as _
+from portal.kit.settings import Settings
+
+PASSWORD_AT_LEAST, PASSWORD_AT_MOST = 10, 128
+SEEN_EVERY = timedelta(minutes=5)
+LONGEST = timedelta(days=180)
+IDLE = {"customer": timedelta(days=14), "staff": timedelta(hours=12), "admin": timedelta(hours=12)}
+
+
+def password_objection(password: str, email: str) -> str | None:
+    """Return why `password` will not do for the account of `email`, in a sentence, or None."""
+    if len(password) < PASSWORD_AT_LEAST:
+        return _("Please use at least %(least)d characters.") % {"least": PASSWORD_AT_LEAST}
+    if len(password) > PASSWORD_AT_MOST:
+        return _("Please use at most %(most)d characters.") % {"most": PASSWORD_AT_MOST}
+    if password.casefold() in (email.casefold(), email.casefold().split("@")[0]):
+        return _("Please use something else than your e-mail address.")
+    return None
+
+
+def normal_password(password: str) -> str:
+    """Return `password` in the one spelling that is hashed, whichever keyboard typed it (NFKC, NIST SP 800-63B)."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def normal_email(email: str) -> str:
+    """Return the spelling by which an address is found: without regard to case."""
+    return email.strip().lower()
+
+
+def lasts_until(role: str, began: datetime, now: datetime) -> datetime:
+    """Return when a sign-in lapses: some time after it was last seen, and in any case 180 days after it began."""
+    return min(now + IDLE[role], began + LONGEST)
+
+
+def local_path(wish: str, default: str = "/") -> str:
+    """Return `wish` if it is a path of this portal, else `default`: no link of ours leads to another site."""
+    if not wish.startswith("/") or wish.startswith("//") or "\\" in wish or len(wish) > 2000:
+        return default
+    if any(unicodedata.category(character).startswith("C") for character in wish):
+        return default
+    try:
+        parts = urlsplit(wish)
+    except ValueError:
+        return default
+    return default if parts.scheme or parts.netloc else wish
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an access token says: whose it is and of which family of refresh tokens."""
+
+    user_id: UUID
+    family: UUID
+
+
+def access_token(settings: Settings, user_id: UUID, role: str, family: UUID, now: datetime) -> str:
+    """Return a signed JWT (RFC 7519, HS256) that stands for the user until it lapses or its family is revoked."""
+    claims = {
+        "iss": settings.jwt_issuer,
+        "aud": settings.jwt_audience,
+        "sub": str(user_id),
+        "role": role,
+        "sid": str(family),
+        "jti": ids.secret(12),
+        "iat": int(now.timestamp()),
+        "exp": int((now + timedelta(minutes=settings.jwt_access_token_minutes)).timestamp()),
+    }
+    return jwt.encode({"alg": "HS256", "typ": "JWT", "kid": _key_id(settings)}, claims, _key(settings))
+
+
+def read_access_token(settings: Settings, token: str, now: datetime) -> Claims | None:
+    """Return what `token` says if we signed it for this audience and it has not lapsed, else None."""
+    expected = jwt.JWTClaimsRegistry(
+        now=int(now.timestamp()),
+        leeway=5,
+        iss={"essential": True, "value": settings.jwt_issuer},
+        aud={"essential": True, "value": settings.jwt_audience},
+        exp={"essential": True},
+        sub={"essential": True},
+        sid={"essential": True},
+    )
+    try:
+        claims = jwt.decode(token, _key(settings), algorithms=["HS256"]).claims
+        expected.validate(claims)
+        return Claims(UUID(claims["sub"]), UUID(claims["sid"]))
+    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _key(settings: Settings) -> OctKey:
+    return OctKey.import_key(settings.jwt_secret_key)
+
+
+def _key_id(settings: Settings) -> str:
+    return ids.fingerprint(f"kid {settings.jwt_secret_key}")[:12]

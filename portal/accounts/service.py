@@ -1,0 +1,222 @@
+"""Verbs of accounts: register, sign in and out, issue and refresh tokens.
+
+Whether an address has an account shows in no answer and in no time: taken or free, known or unknown, the same work is
+done and the same sentence said; only the address's owner is told, by mail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from uuid import UUID, uuid4
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from portal.accounts import queries, rules
+from portal.accounts.errors import WrongCredentials
+from portal.accounts.forms import Credentials, Names, Registration
+from portal.accounts.models import RefreshToken, SignIn, User
+from portal.accounts.queries import Known
+from portal.kit import audit, clock, ids, limits, outbox
+from portal.kit.settings import Settings
+
+# OWASP's recommended minimum for Argon2id: 19 MiB, two passes, one lane.
+hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+
+DEMO_PASSWORD = "Fly-the-demo-1"  # noqa: S105 – the demo's, shown on its sign-in page
+DEMO_USERS = (
+    ("traveller@example.com", "Robin", "Traveller", "customer"),
+    ("staff@example.com", "Sam", "Staff", "staff"),
+    ("admin@example.com", "Ada", "Admin", "admin"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A new pair of tokens; the access token is good for `expires_in` seconds."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int
+
+
+def register(session: Session, wish: Registration) -> UUID:
+    """Make an account and post its welcome; if the address is taken, tell only its owner.
+
+    Returns the account's id, or a new one that means nothing, so that both answers look alike.
+    """
+    user_id = _insert(session, wish.email, wish.first_name, wish.last_name, wish.password, "customer")
+    if user_id is not None:
+        outbox.post(session, "mail.account_welcome", key=str(user_id), userId=str(user_id))
+        return user_id
+    day = f"{ids.fingerprint(rules.normal_email(wish.email))[:32]} {clock.now().date()}"
+    outbox.post(session, "mail.account_exists", key=day, email=wish.email)
+    return uuid4()
+
+
+def create_user(
+    session: Session, email: str, password: str, *, role: str, given_name: str, family_name: str
+) -> UUID | None:
+    """Make an account of any role on the operator's word; None when the address is taken."""
+    user_id = _insert(session, email, given_name, family_name, password, role)
+    if user_id is not None:
+        audit.record(session, "user.create", "user", user_id, after={"email": email, "role": role})
+    return user_id
+
+
+def ensure_demo_users(session: Session) -> None:
+    """Make the demo's accounts where they are missing; they keep what was changed in them."""
+    for email, given_name, family_name, role in DEMO_USERS:
+        if queries.person_by_email(session, email) is None:
+            _insert(session, email, given_name, family_name, DEMO_PASSWORD, role)
+
+
+def _insert(session: Session, email: str, given: str, family: str, password: str, role: str) -> UUID | None:
+    values = {"email": email, "given_name": given, "family_name": family, "role": role}
+    values["password_hash"] = hash_password(password)
+    made = insert(User).values(values).on_conflict_do_nothing().returning(User.id)
+    return session.scalar(made)
+
+
+def hash_password(password: str) -> str:
+    """Return the Argon2id hash that is kept of `password`."""
+    return hasher.hash(rules.normal_password(password))
+
+
+@lru_cache(maxsize=1)
+def _nobodys_hash() -> str:
+    return hash_password(ids.secret())
+
+
+def _fits(kept: str, password: str) -> bool:
+    try:
+        return hasher.verify(kept, rules.normal_password(password))
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def authenticate(session: Session, email: str, password: str) -> Known:
+    """Return whose address and password these are; raises WrongCredentials, after the same work, for any other pair."""
+    found = session.execute(
+        select(*queries.COLUMNS, User.password_hash).where(func.lower(User.email) == rules.normal_email(email))
+    ).first()
+    if not _fits(found.password_hash if found else _nobodys_hash(), password) or found is None:
+        raise WrongCredentials()
+    return Known(*found[:-1])
+
+
+def identify(session: Session, wish: Credentials, settings: Settings, *, caller: str) -> Known:
+    """Return whose address and password these are, within the limits on guessing.
+
+    Raises WrongCredentials, TooMany, and Unavailable while guesses cannot be counted.
+    """
+    account = rules.normal_email(wish.email)
+    limits.check(settings, "sign-in-address", caller)
+    limits.check(settings, "sign-in-account", account)
+    limits.check(settings, "sign-in", f"{account} {caller}")
+    person = authenticate(session, wish.email, wish.password)
+    limits.forgive(settings, "sign-in", f"{account} {caller}")
+    limits.forgive(settings, "sign-in-account", account)
+    return person
+
+
+def renew_hash(session: Session, user_id: UUID, password: str) -> None:
+    """Hash the password anew if it was hashed by older parameters; call it with a password that was just verified."""
+    kept = session.scalar(select(User.password_hash).where(User.id == user_id))
+    if kept is not None and hasher.check_needs_rehash(kept):
+        session.execute(update(User).where(User.id == user_id).values(password_hash=hash_password(password)))
+
+
+def sign_in(session: Session, person: Known, *, address: str, agent: str) -> str:
+    """Begin a signed-in browser; returns the word for its cookie, new each time, of which only the hash is kept."""
+    word, now = ids.secret(), clock.now()
+    session.add(
+        SignIn(
+            fingerprint=ids.fingerprint(word),
+            user_id=person.id,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=rules.lasts_until(person.role, now, now),
+            address=address,
+            agent=agent[:200],
+        )
+    )
+    return word
+
+
+def note_seen(session: Session, word: str, seen: queries.Seen) -> None:
+    """Let a sign-in last longer because it is used."""
+    now = clock.now()
+    until = rules.lasts_until(seen.person.role, seen.began_at, now)
+    row = update(SignIn).where(SignIn.fingerprint == ids.fingerprint(word))
+    session.execute(row.values(last_seen_at=now, expires_at=until))
+
+
+def sign_out(session: Session, word: str) -> None:
+    """End a signed-in browser; its cookie is worthless from now on."""
+    session.execute(delete(SignIn).where(SignIn.fingerprint == ids.fingerprint(word)))
+
+
+def rename(session: Session, user_id: UUID, names: Names) -> None:
+    """Change the names that are given."""
+    values = {"given_name": names.first_name, "family_name": names.last_name}
+    given = {name: value for name, value in values.items() if value is not None}
+    if given:
+        session.execute(update(User).where(User.id == user_id).values(given))
+
+
+def issue_tokens(session: Session, person: Known, settings: Settings, *, family: UUID | None = None) -> Tokens:
+    """Return a new pair; the refresh token begins a family, or continues `family`."""
+    now, family, word = clock.now(), family or uuid4(), ids.secret()
+    session.add(
+        RefreshToken(
+            fingerprint=ids.fingerprint(word),
+            family=family,
+            user_id=person.id,
+            expires_at=now + timedelta(days=settings.jwt_refresh_token_days),
+        )
+    )
+    access = rules.access_token(settings, person.id, person.role, family, now)
+    return Tokens(access, word, settings.jwt_access_token_minutes * 60)
+
+
+def refresh(session: Session, word: str, settings: Settings) -> Tokens | None:
+    """Return the next pair for a refresh token that is good, once. None means refused: commit all the same, because a
+    token that comes a second time was stolen from somebody, and its whole family is revoked.
+    """
+    row = session.get(RefreshToken, ids.fingerprint(word), with_for_update=True)
+    if row is None or row.revoked_at is not None or row.expires_at <= clock.now():
+        return None
+    person = queries.person(session, row.user_id)
+    if row.used_at is not None or person is None:
+        _revoke(session, row.family)
+        return None
+    row.used_at = clock.now()
+    return issue_tokens(session, person, settings, family=row.family)
+
+
+def revoke(session: Session, word: str) -> None:
+    """Revoke the family of a refresh token: it and its access tokens are worthless from now on. Unknown: nothing."""
+    family = session.scalar(select(RefreshToken.family).where(RefreshToken.fingerprint == ids.fingerprint(word)))
+    if family is not None:
+        _revoke(session, family)
+
+
+def _revoke(session: Session, family: UUID) -> None:
+    whole = update(RefreshToken).where(RefreshToken.family == family, RefreshToken.revoked_at.is_(None))
+    session.execute(whole.values(revoked_at=clock.now()))
+
+
+def sweep(session: Session, now: datetime) -> int:
+    """Forget lapsed sign-ins and refresh tokens; returns how many."""
+    gone = session.scalars(delete(SignIn).where(SignIn.expires_at <= now).returning(SignIn.fingerprint)).all()
+    old: Sequence[str] = session.scalars(
+        delete(RefreshToken).where(RefreshToken.expires_at <= now).returning(RefreshToken.fingerprint)
+    ).all()
+    return len(gone) + len(old)

@@ -1,0 +1,54 @@
+"""What every request passes before it reaches a door."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from starlette.testclient import TestClient
+
+from portal.app import create_app
+from portal.kit.settings import Settings
+
+
+@pytest.mark.parametrize(
+    ("headers", "passes"),
+    [
+        ({}, True),
+        ({"Sec-Fetch-Site": "same-origin"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Origin": "http://testserver"}, True),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Origin": "https://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "https://partner.example"}, True),
+        ({"Sec-Fetch-Site": "cross-site", "Authorization": "Bearer x"}, False),
+    ],
+)
+def test_a_form_from_another_site_is_refused(settings: Settings, headers: dict[str, str], passes: bool) -> None:
+    known = replace(settings, allowed_origins=("https://partner.example",))
+    with TestClient(create_app(known), follow_redirects=False) as client:
+        answer = client.post("/theme", data={"theme": "dark", "next": "/"}, headers=headers)
+    assert (answer.status_code == 303) is passes
+    assert answer.status_code in (303, 403)
+
+
+def test_where_https_is_required_http_carries_nothing(settings: Settings) -> None:
+    strict = replace(settings, require_https=True)
+    with TestClient(create_app(strict), follow_redirects=False) as client:
+        page = client.get("/account/sign-in?next=/x")
+        assert (page.status_code, page.headers["location"]) == (308, "https://testserver/account/sign-in?next=/x")
+        assert client.post("/account/sign-in", data={"password": "x"}).status_code == 403
+        assert client.get("/api/me").json()["status"] == 403
+        assert client.get("/health/live").status_code == 200
+
+
+def test_an_allowed_origin_may_call_the_api(settings: Settings) -> None:
+    known = replace(settings, allowed_origins=("https://partner.example",))
+    asked = {"Origin": "https://partner.example", "Access-Control-Request-Method": "POST"}
+    with TestClient(create_app(known)) as client:
+        allowed = client.options("/api/me", headers=asked)
+        assert allowed.headers["access-control-allow-origin"] == "https://partner.example"
+        refused = client.options("/api/me", headers={**asked, "Origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in refused.headers
