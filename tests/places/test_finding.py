@@ -78,7 +78,7 @@ def test_an_exact_code_comes_before_any_city(world: Session) -> None:
 
 
 def test_nonsense_finds_nothing_and_breaks_nothing(world: Session) -> None:
-    for typed in ("", "  ", "%", "_", "'; drop table airports; --", "\\", "(((", "\x01", "xqzxqzv", "日本"):
+    for typed in ("", "  ", "%", "_", "';--", "\\", "(((", "\x01", "xqzxqzv", "日本"):
         assert find(world, typed) == []
         assert resolve(world, typed) == []
 
