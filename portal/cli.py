@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,9 +13,12 @@ import uvicorn
 from alembic import command
 from alembic.config import Config
 
-from portal.kit import db, logs
-from portal.kit.errors import ConfigurationError
+from portal.accounts import service as accounts
+from portal.accounts.forms import Registration
+from portal.kit import db, ids, logs
+from portal.kit.errors import ConfigurationError, Invalid
 from portal.kit.settings import ROOT, Settings, read
+from portal.kit.validation import parse
 
 
 def migrate(settings: Settings, _: argparse.Namespace) -> int:
@@ -63,6 +67,35 @@ def _become(program: str) -> int:
     return 1
 
 
+def user_create(settings: Settings, given: argparse.Namespace) -> int:
+    """Make an account of any role; asks for the password, reads it from a pipe, or makes one up and prints it once."""
+    typed = _typed_password(given)
+    password = typed or ids.secret(12)
+    try:
+        wish = parse(Registration, _registration(given, password))
+    except Invalid as no:
+        print("\n".join(f"{error.pointer}: {error.detail}" for error in no.errors), file=sys.stderr)
+        return 1
+    db.connect(settings)
+    with db.writing() as session:
+        made = accounts.create_user(session, wish, role=given.role)
+    print(f"{wish.email} is {given.role} now." if made else f"{wish.email} has an account already.")
+    if made and not typed:
+        print(f"Password, shown this once: {password}")
+    return 0 if made else 1
+
+
+def _typed_password(given: argparse.Namespace) -> str:
+    if given.password_stdin:
+        return sys.stdin.readline().rstrip("\r\n") or " "
+    return getpass.getpass("Password (empty: one is made up): ") if sys.stdin.isatty() else ""
+
+
+def _registration(given: argparse.Namespace, password: str) -> dict[str, str]:
+    names = {"firstName": given.given_name, "lastName": given.family_name}
+    return {"email": given.email, **names, "password": password, "confirmPassword": password}
+
+
 def config_check(settings: Settings, _: argparse.Namespace) -> int:
     """Say that the configuration is fit to start with (it was read to get here)."""
     print(f"The configuration is good for {settings.env}.")
@@ -80,6 +113,13 @@ def parser() -> argparse.ArgumentParser:
     server.add_argument("--workers", type=int, default=1)
     _verb(verbs, "worker", worker)
     _verb(verbs, "relay", relay)
+    user = verbs.add_parser("user", help="people with accounts").add_subparsers(dest="what", required=True)
+    person = _verb(user, "create", user_create)
+    person.add_argument("--email", required=True)
+    person.add_argument("--role", choices=("customer", "staff", "admin"), required=True)
+    person.add_argument("--given-name", default="New")
+    person.add_argument("--family-name", default="Colleague")
+    person.add_argument("--password-stdin", action="store_true", help="read the password from the first line of input")
     config = verbs.add_parser("config", help="look at the configuration").add_subparsers(dest="what", required=True)
     _verb(config, "check", config_check)
     return top

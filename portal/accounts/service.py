@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 from functools import lru_cache
 from uuid import UUID, uuid4
 
@@ -23,7 +24,8 @@ from portal.accounts.errors import WrongCredentials
 from portal.accounts.forms import Credentials, Names, Registration
 from portal.accounts.models import RefreshToken, SignIn, User
 from portal.accounts.queries import Known
-from portal.kit import audit, clock, ids, limits, outbox
+from portal.kit import audit, clock, ids, limits, mail, outbox
+from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
 
 # OWASP's recommended minimum for Argon2id: 19 MiB, two passes, one lane.
@@ -60,13 +62,39 @@ def register(session: Session, wish: Registration) -> UUID:
     return uuid4()
 
 
-def create_user(
-    session: Session, email: str, password: str, *, role: str, given_name: str, family_name: str
-) -> UUID | None:
+def welcome_mail(session: Session, settings: Settings, user_id: UUID) -> EmailMessage | None:
+    """Return the letter that greets a new account; None when it is gone again."""
+    person = queries.person(session, user_id)
+    if person is None:
+        return None
+    return mail.compose(
+        settings,
+        to=person.email,
+        subject=_("Your account at %(name)s is ready") % {"name": settings.email_from_name},
+        template="account_welcome",
+        identity=f"mail.account_welcome.{user_id}",
+        name=person.given_name,
+        email=person.email,
+    )
+
+
+def exists_mail(settings: Settings, email: str, letter: str) -> EmailMessage:
+    """Return the letter that tells an address's owner that somebody tried to register it; `letter` tells which time."""
+    return mail.compose(
+        settings,
+        to=email,
+        subject=_("You have an account at %(name)s already") % {"name": settings.email_from_name},
+        template="account_exists",
+        identity=f"mail.account_exists.{letter}",
+        email=email,
+    )
+
+
+def create_user(session: Session, wish: Registration, *, role: str) -> UUID | None:
     """Make an account of any role on the operator's word; None when the address is taken."""
-    user_id = _insert(session, email, given_name, family_name, password, role)
+    user_id = _insert(session, wish.email, wish.first_name, wish.last_name, wish.password, role)
     if user_id is not None:
-        audit.record(session, "user.create", "user", user_id, after={"email": email, "role": role})
+        audit.record(session, "user.create", "user", user_id, after={"email": wish.email, "role": role})
     return user_id
 
 
