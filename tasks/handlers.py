@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from email.message import EmailMessage
+from uuid import UUID
 
-from portal.kit import db, idempotency, outbox
+from portal.accounts import service as accounts
+from portal.kit import clock, db, idempotency, mail, outbox
 from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
 from tasks.schedule import ROUNDS
@@ -33,7 +36,40 @@ def sweep_idempotency(_: Settings, __: Letter) -> None:
         idempotency.sweep(session)
 
 
+def welcome(settings: Settings, letter: Letter) -> None:
+    """Greet a new account."""
+    with db.reading() as session:
+        message = accounts.welcome_mail(session, settings, UUID(letter.payload["userId"]))
+    if message is not None:
+        deliver(settings, letter.kind, message)
+
+
+def account_exists(settings: Settings, letter: Letter) -> None:
+    """Tell an address's owner that somebody wanted to register it again."""
+    deliver(settings, letter.kind, accounts.exists_mail(settings, letter.payload["email"], str(letter.key)))
+
+
+def sweep_accounts(_: Settings, __: Letter) -> None:
+    """Forget lapsed sign-ins and refresh tokens."""
+    with db.writing() as session:
+        accounts.sweep(session, clock.now())
+
+
+def deliver(settings: Settings, kind: str, message: EmailMessage) -> None:
+    """Send a message once: note it, hand it over outside any transaction, note that it was taken."""
+    with db.writing() as session:
+        fresh = mail.begin(session, message, kind=kind)
+    if not fresh:
+        return
+    mail.send(settings, message)
+    with db.writing() as session:
+        mail.sent(session, message)
+
+
 HANDLERS: dict[str, Handler] = {
+    "accounts.sweep": sweep_accounts,
+    "mail.account_exists": account_exists,
+    "mail.account_welcome": welcome,
     "idempotency.sweep": sweep_idempotency,
     "outbox.sweep": sweep_letters,
 }
