@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from portal.flights.models import AircraftCabin, AircraftType, Carrier, Flight, FlightCabin
 from portal.places.models import Airport
+from portal.pricing.service import ensure_reference_rows
 
 AIRPORTS = (
     ("JFK", "John F Kennedy International", "New York", "US", "United States", "America/New_York", 40.64, -73.78),
@@ -61,6 +62,7 @@ def build(session: Session) -> None:
             ),
         ]
     )
+    ensure_reference_rows(session)
 
 
 def soon(days: int = 30) -> date:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
+from typing import Any
 
 from portal.kit.money import Money, digits, share, split
 from portal.pricing.errors import MixedCurrencies, NoRate, UnknownBrand
@@ -156,7 +157,7 @@ class Levies:
 Chain = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PriceBook:
     """All brands, taxes and exchange rates at one moment; remembers the levies of journeys it was asked about."""
 
@@ -164,7 +165,7 @@ class PriceBook:
     taxes: tuple[TaxRule, ...]
     rates: Mapping[str, int]
     known: dict[tuple[Chain, date, str, str], dict[str, Levies]] = field(
-        default_factory=dict, repr=False, compare=False
+        default_factory=dict, repr=False
     )
 
     def brand(self, cabin: str, brand: str) -> Brand:
@@ -263,19 +264,43 @@ def _percents(fare: int, levies: Levies) -> list[PriceLine]:
     return [line for line in lines if line.amount_minor]
 
 
-def conditions(book: PriceBook, brand: Brand, currency: str) -> dict[str, object]:
-    """Return what the brand promises, as the API speaks it: allowed, with penalty, or no; a free change costs 0."""
-    return {
-        "refund": _term(book, brand.refund, brand.refund_penalty_minor, currency),
-        "change": _term(book, brand.change, brand.change_penalty_minor, currency),
-        "seat": {"allowed": brand.seat != "no", "included": brand.seat == "allowed"},
-        "cabinBag": brand.cabin_bag,
-        "checkedBags": brand.checked_bags,
-    }
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a brand promises: a penalty of None means not allowed, of 0 free; `seat` is allowed, penalty or no."""
+
+    currency: str
+    refund_minor: int | None
+    change_minor: int | None
+    seat: str
+    cabin_bag: bool
+    checked_bags: int
+
+    def wire(self) -> dict[str, Any]:
+        """Return the form that the API speaks and that a booking keeps."""
+        return {
+            "refund": self._term(self.refund_minor),
+            "change": self._term(self.change_minor),
+            "seat": {"allowed": self.seat != "no", "included": self.seat == "allowed"},
+            "cabinBag": self.cabin_bag,
+            "checkedBags": self.checked_bags,
+        }
+
+    def _term(self, penalty_minor: int | None) -> dict[str, Any]:
+        penalty = None if penalty_minor is None else Money(penalty_minor, self.currency).wire()
+        return {"allowed": penalty is not None, "penalty": penalty}
 
 
-def _term(book: PriceBook, term: str, penalty_minor: int, currency: str) -> dict[str, object]:
-    if term == "no":
-        return {"allowed": False, "penalty": None}
-    minor = book.converted(penalty_minor, HOME_CURRENCY, currency) if term == "penalty" else 0
-    return {"allowed": True, "penalty": Money(minor, currency).wire()}
+def conditions(book: PriceBook, brand: Brand, currency: str) -> Conditions:
+    """Return what the brand promises, its penalties in `currency`."""
+
+    def penalty(term: str, minor: int) -> int | None:
+        return {"no": None, "allowed": 0}.get(term, book.converted(minor, HOME_CURRENCY, currency))
+
+    return Conditions(
+        currency=currency,
+        refund_minor=penalty(brand.refund, brand.refund_penalty_minor),
+        change_minor=penalty(brand.change, brand.change_penalty_minor),
+        seat=brand.seat,
+        cabin_bag=brand.cabin_bag,
+        checked_bags=brand.checked_bags,
+    )

@@ -204,7 +204,7 @@ def test_an_unknown_rate_and_an_unknown_brand_say_so() -> None:
 
 
 def test_conditions_are_allowed_with_penalty_or_no() -> None:
-    basic, standard, flex = (conditions(BOOK, BOOK.brand("economy", name), "USD") for name in BRANDS)
+    basic, standard, flex = (conditions(BOOK, BOOK.brand("economy", name), "USD").wire() for name in BRANDS)
     assert basic["refund"] == {"allowed": False, "penalty": None}
     assert standard["refund"] == {"allowed": True, "penalty": {"amount": "120.00", "currency": "USD"}}
     assert flex["change"] == {"allowed": True, "penalty": {"amount": "0.00", "currency": "USD"}}

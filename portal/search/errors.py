@@ -1,0 +1,17 @@
+"""Every way searching and offering can say no."""
+
+from __future__ import annotations
+
+from portal.kit.errors import Conflict, Invalid
+
+
+class OfferExpired(Conflict):
+    """The offer was ours, but its time is over."""
+
+    code, title = "offer_expired", "This price was held for a while and has lapsed"
+
+
+class OfferUnknown(Invalid):
+    """This is no offer of ours: cut, changed, or made up."""
+
+    code, title = "offer_unknown", "We do not know this offer"

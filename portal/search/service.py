@@ -1,0 +1,342 @@
+"""Search, and the offers it hands out. Searching writes nothing; an offer in date is honoured at its price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from portal.kit import clock, money, signing
+from portal.kit.errors import FieldError, Invalid, NotFound
+from portal.kit.i18n import gettext as _
+from portal.kit.settings import Settings
+from portal.places.queries import Place
+from portal.pricing.rules import TYPES, Party, PriceBook, SegmentFare, conditions, quote
+from portal.pricing.service import load_book
+from portal.search import queries
+from portal.search.errors import OfferExpired, OfferUnknown
+from portal.search.forms import Criteria, SliceWish
+from portal.search.queries import Ask, Found, LevyRow, Network, Segment, Way, minutes_between
+from portal.search.rules import Fare, Frozen, Offer, offer_of, pack, unpack
+
+OFFER, CURSOR = "offer", "search.cursor"
+MOST_SEATS_SHOWN = 9
+LONGEST_TOKEN = 4096
+SOLD_DAYS_AHEAD = 360
+
+
+@dataclass(frozen=True, slots=True)
+class Itinerary:
+    """One way of a slice with its fares; offer `number` of it is `f"{sealed}~{number}"`."""
+
+    segments: tuple[Segment, ...]
+    fares: tuple[Fare, ...]
+    seats_left: int
+    sealed: str
+    expires: int
+
+    @property
+    def id(self) -> str:
+        """An outward name, the same in every search."""
+        return ".".join(segment.public_id.hex for segment in self.segments)
+
+    @property
+    def currency(self) -> str:
+        """The currency of all its fares."""
+        return self.fares[0].quote.currency
+
+    @property
+    def minutes(self) -> int:
+        """Real minutes from the first departure to the last arrival."""
+        return minutes_between(self.segments[0].departure_at, self.segments[-1].arrival_at)
+
+    def token(self, number: int) -> str:
+        """Return the offer of the fare at `number`."""
+        return f"{self.sealed}~{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class SliceResult:
+    """What was found for one direction; `next_cursor` leads to the rest."""
+
+    origin: Place
+    destination: Place
+    on: date
+    itineraries: tuple[Itinerary, ...]
+    next_cursor: str | None
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A search's answer: one entry for each slice, in order, and the names that its codes stand for."""
+
+    currency: str
+    party: Party
+    cabin: str
+    slices: tuple[SliceResult, ...]
+    places: dict[str, Place]
+    network: Network
+
+
+def search(
+    session: Session,
+    criteria: Criteria,
+    *,
+    settings: Settings,
+    only: int | None = None,
+    currency: str | None = None,
+    facets: bool = False,
+) -> SearchResult:
+    """Return the itineraries of each slice with a signed offer for each brand; raises Invalid, naming the wrong field.
+
+    Sorted by `criteria.sort`: price (the leanest brand for the whole party), duration, departure, arrival; or best:
+    price against the cheapest plus duration against the quickest of what matches, plus 0.2 for a stop. `only` answers
+    that slice alone, `currency` leaves out what is sold in another, `facets` adds what the list could be narrowed by.
+    """
+    net, book = queries.network(session), load_book(session)
+    places = net.places(session, {code for wish in criteria.slices for code in (wish.origin, wish.destination)})
+    _check(criteria, places)
+    turn, after = _read_cursor(settings, criteria)
+    slices = []
+    for position, wish in enumerate(criteria.slices):
+        if only in (None, position):
+            ask = _ask(criteria, wish, places=places, net=net, book=book, main=settings.currency, currency=currency)
+            ask = replace(ask, after=after if position == turn else None, facets=facets)
+            slices.append(_slice(queries.ways(session, ask), criteria, position, ask, book=book, settings=settings))
+    names = places | net.places(session, _codes(slices))
+    chief = currency or next((one.currency for made in slices for one in made.itineraries), settings.currency)
+    return SearchResult(chief, criteria.party, criteria.cabin, tuple(slices), names, net)
+
+
+def _codes(slices: Sequence[SliceResult]) -> set[str]:
+    segments = [segment for made in slices for one in made.itineraries for segment in one.segments]
+    return {code for segment in segments for code in (segment.origin, segment.destination)}
+
+
+def _check(criteria: Criteria, places: dict[str, Place]) -> None:
+    problems: list[FieldError] = []
+    for position, wish in enumerate(criteria.slices):
+        fields = [f"slice.{position}"] * 3 if criteria.listed else _fields(position)
+        for name, code in zip(fields, (wish.origin, wish.destination), strict=False):
+            if code not in places:
+                problems.append(FieldError(name, _("There is no airport with the code %(code)s.") % {"code": code}))
+        if wish.origin in places:
+            problems += _wrong_day(fields[2], wish.on, places[wish.origin])
+    if problems:
+        raise Invalid(errors=problems)
+
+
+def _fields(position: int) -> list[str]:
+    return ["origin", "destination", "departureDate"] if position == 0 else ["destination", "origin", "returnDate"]
+
+
+def _wrong_day(name: str, on: date, origin: Place) -> list[FieldError]:
+    today = clock.now().astimezone(ZoneInfo(origin.time_zone)).date()
+    if on < today:
+        return [FieldError(name, _("This day is over. Please choose today or a later one."))]
+    if on > today + timedelta(days=SOLD_DAYS_AHEAD):
+        days = {"days": SOLD_DAYS_AHEAD}
+        return [FieldError(name, _("Flights are sold up to %(days)d days ahead. Please choose an earlier day.") % days)]
+    return []
+
+
+def _read_cursor(settings: Settings, criteria: Criteria) -> tuple[int, tuple[int, ...] | None]:
+    if criteria.cursor is None:
+        return 0, None
+    try:
+        position, sort, *place = signing.unseal(settings, CURSOR, criteria.cursor)
+    except ValueError:
+        raise Invalid(errors=[FieldError("cursor", _("This cursor is not one of ours."))]) from None
+    if sort != criteria.sort or position >= len(criteria.slices):
+        raise Invalid(errors=[FieldError("cursor", _("This cursor belongs to another search."))])
+    return position, tuple(place)
+
+
+def _ask(
+    criteria: Criteria,
+    wish: SliceWish,
+    *,
+    places: dict[str, Place],
+    net: Network,
+    book: PriceBook,
+    main: str,
+    currency: str | None,
+) -> Ask:
+    ends = places[wish.origin], places[wish.destination]
+    party = criteria.party
+    return Ask(
+        origin=ends[0],
+        destination=ends[1],
+        on=wish.on,
+        cabin=criteria.cabin,
+        seats=party.seats,
+        counts=(party.adults, party.children, party.infants),
+        max_stops=criteria.max_stops,
+        factor_bp=book.in_cabin(criteria.cabin)[0].factor_bp,
+        levies=tuple(_levy_rows(book, criteria, wish, ends, net=net, main=main)),
+        priceable=tuple(book.rates),
+        filters=_filters(criteria, main, currency),
+        sort=criteria.sort,
+        limit=criteria.limit,
+    )
+
+
+def _filters(criteria: Criteria, main: str, currency: str | None) -> dict[str, Any]:
+    highest = None if criteria.max_price is None else int(criteria.max_price.scaleb(money.digits(main)))
+    wanted = {
+        "airlines": sorted(criteria.airlines) or None,
+        "depart_after": criteria.depart_after,
+        "depart_before": criteria.depart_before,
+        "arrive_after": criteria.arrive_after,
+        "arrive_before": criteria.arrive_before,
+        "max_minutes": criteria.max_minutes,
+        "max_total": highest,
+        "only_currency": currency,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def _levy_rows(
+    book: PriceBook, criteria: Criteria, wish: SliceWish, ends: tuple[Place, Place], *, net: Network, main: str
+) -> Iterator[LevyRow]:
+    vias = ("", *(net.countries if criteria.max_stops else ()))
+    for currency in {main, *net.currencies}:
+        if currency not in book.rates:
+            continue
+        weight = book.converted(10**9, currency, main) / 10**9
+        for via in vias:
+            chain = (ends[0].country, *([via] if via else []), ends[1].country)
+            levies = book.levies(chain, on=wish.on, cabin=criteria.cabin, currency=currency)
+            counts = criteria.party.counts
+            fixed = sum(count * levies[name].fixed_minor for name, count in counts.items())
+            adult, child, infant = (levies[name].rate_bp for name in TYPES)
+            yield LevyRow(via, currency, adult, child, infant, fixed, weight)
+
+
+def _slice(
+    found: Found, criteria: Criteria, position: int, ask: Ask, *, book: PriceBook, settings: Settings
+) -> SliceResult:
+    itineraries = tuple(_itinerary(way, criteria, ask, book=book, settings=settings) for way in found.ways)
+    cursor = None
+    if found.more:
+        cursor = signing.seal(settings, CURSOR, [position, criteria.sort, *found.ways[-1].place])
+    return SliceResult(ask.origin, ask.destination, ask.on, itineraries, cursor, found)
+
+
+def _itinerary(way: Way, criteria: Criteria, ask: Ask, *, book: PriceBook, settings: Settings) -> Itinerary:
+    flight_ids = tuple(segment.flight_id for segment in way.segments)
+    fares = _fares(book, _segment_fares(way, ask), criteria.cabin, criteria.party)
+    ends = ask.origin.code, ask.destination.code
+    frozen = _freeze(ends, flight_ids, fares, cabin=criteria.cabin, party=criteria.party, settings=settings)
+    return Itinerary(way.segments, fares, min(way.free, MOST_SEATS_SHOWN), _seal(settings, frozen), frozen.expires)
+
+
+def _segment_fares(way: Way, ask: Ask) -> tuple[SegmentFare, ...]:
+    chain = (ask.origin.country, *([way.via] if way.via else []), ask.destination.country)
+    return tuple(
+        SegmentFare(segment.fare_minor, segment.currency, here, there, segment.departs_on)
+        for segment, here, there in zip(way.segments, chain, chain[1:], strict=False)
+    )
+
+
+@lru_cache(maxsize=8192)
+def _fares(book: PriceBook, segments: tuple[SegmentFare, ...], cabin: str, party: Party) -> tuple[Fare, ...]:
+    return tuple(
+        Fare(
+            brand=brand.brand,
+            booking_class=brand.booking_class,
+            quote=quote(book, segments, cabin=cabin, brand=brand.brand, party=party),
+            conditions=conditions(book, brand, segments[0].currency),
+        )
+        for brand in book.in_cabin(cabin)
+    )
+
+
+def _freeze(
+    ends: tuple[str, str],
+    flight_ids: tuple[int, ...],
+    fares: tuple[Fare, ...],
+    *,
+    cabin: str,
+    party: Party,
+    settings: Settings,
+) -> Frozen:
+    issued = int(clock.now().timestamp())
+    return Frozen(*ends, flight_ids, cabin, party, fares, issued, issued + settings.offer_minutes * 60)
+
+
+def _seal(settings: Settings, frozen: Frozen) -> str:
+    return signing.seal(settings, OFFER, pack(frozen))
+
+
+def read_offer(settings: Settings, token: str) -> Offer:
+    """Return the offer that `token` is; raises OfferUnknown for what we did not make, OfferExpired past its time."""
+    sealed, _mark, number = token.rpartition("~")
+    if len(token) > LONGEST_TOKEN or not (number.isascii() and number.isdecimal() and len(number) < 3):
+        raise OfferUnknown(_("Please search again and choose a fare from the list."))
+    try:
+        offer = offer_of(unpack(signing.unseal(settings, OFFER, sealed)), int(number), token)
+    except (ValueError, IndexError):
+        raise OfferUnknown(_("Please search again and choose a fare from the list.")) from None
+    if offer.expires_at <= clock.now():
+        minutes = {"minutes": round((offer.expires_at - offer.issued_at).total_seconds() / 60)}
+        words = _("We keep a price for %(minutes)d minutes. Please search again: you will see today's price.")
+        raise OfferExpired(words % minutes)
+    return offer
+
+
+def reprice(session: Session, offer: Offer, *, settings: Settings) -> Offer:
+    """Return a fresh offer for the same flights, cabin, brand and party at today's price.
+
+    Raises NotFound when a flight has left the timetable, UnknownBrand when the brand is no longer sold.
+    """
+    segments = tuple(queries.segment_fares(session, offer.flight_ids))
+    if len(segments) < len(offer.flight_ids):
+        raise NotFound(_("One of these flights is no longer in the timetable."))
+    book = load_book(session)
+    book.brand(offer.cabin, offer.brand)
+    fares = _fares(book, segments, offer.cabin, offer.party)
+    ends = offer.slice_origin, offer.slice_destination
+    frozen = _freeze(ends, offer.flight_ids, fares, cabin=offer.cabin, party=offer.party, settings=settings)
+    number = [fare.brand for fare in fares].index(offer.brand)
+    return offer_of(frozen, number, f"{_seal(settings, frozen)}~{number}")
+
+
+@dataclass(frozen=True, slots=True)
+class DayPrice:
+    """The lowest whole price of a day's non-stop flights for the party, or None where nothing is left to sell."""
+
+    on: date
+    currency: str
+    total_minor: int | None
+
+
+def day_prices(
+    session: Session,
+    origin: str,
+    destination: str,
+    days: Sequence[date],
+    *,
+    settings: Settings,
+    cabin: str = "economy",
+    party: Party = Party(),  # noqa: B008 – a frozen value
+) -> list[DayPrice]:
+    """Return the lowest price of each of `days`, which follow each other; raises Invalid for an unknown airport."""
+    places = queries.network(session).places(session, (origin, destination))
+    for name, code in (("origin", origin), ("destination", destination)):
+        if code not in places:
+            raise Invalid(errors=[FieldError(name, _("There is no airport with the code %(code)s.") % {"code": code})])
+    book, countries = load_book(session), (places[origin].country, places[destination].country)
+    lowest: dict[date, DayPrice] = {}
+    found = queries.cheapest(session, origin, destination, (days[0], days[-1]), cabin=cabin, seats=party.seats)
+    for on, currency, fare in found:
+        if currency in book.rates:
+            total = _fares(book, (SegmentFare(fare, currency, *countries, on),), cabin, party)[0].quote.total_minor
+            lowest.setdefault(on, DayPrice(on, currency, total))
+    return [lowest.get(on, DayPrice(on, settings.currency, None)) for on in days]

@@ -1,0 +1,262 @@
+"""Search finds exactly what a slow and simple reading of the timetable finds: nothing missed, nothing impossible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as given_settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, func, insert
+from sqlalchemy.orm import Session
+
+from portal.flights.models import Flight, FlightCabin, SeatClaim
+from portal.kit import db
+from portal.kit.settings import Settings
+from portal.pricing.rules import Party, PriceBook, SegmentFare, quote
+from portal.pricing.service import load_book
+from portal.search import queries, service
+from portal.search.forms import Criteria, SliceWish
+from tests import world
+
+ZONES = {row[0]: ZoneInfo(row[5]) for row in world.AIRPORTS}
+COUNTRIES = {row[0]: row[3] for row in world.AIRPORTS}
+CODES = ("JFK", "ORD", "LAX", "LHR")
+DAY = world.soon(20)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A flight of a made-up timetable; `lapsed` of the held seats belong to a hold that has run out."""
+
+    id: int
+    origin: str
+    destination: str
+    leaves: datetime
+    minutes: int
+    carrier: str
+    fare: int
+    currency: str
+    status: str
+    capacity: int
+    sold: int
+    held: int
+    lapsed: int
+
+    @property
+    def lands(self) -> datetime:
+        return self.leaves + timedelta(minutes=self.minutes)
+
+    @property
+    def free(self) -> int:
+        return self.capacity - self.sold - self.held + self.lapsed
+
+    def local(self, at: datetime, code: str) -> datetime:
+        return at.astimezone(ZONES[code])
+
+
+@st.composite
+def plans(draw: st.DrawFn, number: int) -> Plan:
+    origin, destination = draw(st.permutations(CODES))[:2]
+    leaves = datetime.combine(DAY, time(0), UTC) + timedelta(minutes=10 * draw(st.integers(-40, 400)))
+    capacity = draw(st.integers(1, 5))
+    sold = draw(st.integers(0, capacity))
+    held = draw(st.integers(0, capacity - sold))
+    return Plan(
+        id=number,
+        origin=origin,
+        destination=destination,
+        leaves=leaves,
+        minutes=10 * draw(st.integers(3, 60)),
+        carrier=draw(st.sampled_from(("ME", "PA"))),
+        fare=draw(st.integers(100, 60_000)),
+        currency=draw(st.sampled_from(("USD", "USD", "USD", "EUR"))),
+        status=draw(st.sampled_from(("scheduled", "scheduled", "scheduled", "cancelled"))),
+        capacity=capacity,
+        sold=sold,
+        held=held,
+        lapsed=draw(st.integers(0, held)),
+    )
+
+
+@st.composite
+def timetables(draw: st.DrawFn) -> list[Plan]:
+    return [draw(plans(number)) for number in range(1, draw(st.integers(1, 26)) + 1)]
+
+
+@st.composite
+def criteria(draw: st.DrawFn) -> Criteria:
+    clocks = st.none() | st.times().map(lambda one: one.replace(second=0, microsecond=0))
+    rarely = st.sampled_from((True, False, False, False))
+    return Criteria(
+        slices=(SliceWish("JFK", draw(st.sampled_from(("LAX", "LHR"))), DAY),),
+        party=Party(draw(st.integers(1, 3)), draw(st.integers(0, 1)), draw(st.integers(0, 1))),
+        max_stops=draw(st.sampled_from((0, 1, 1, 1))),
+        airlines=frozenset(("ME",)) if draw(rarely) else frozenset(),
+        depart_after=draw(clocks) if draw(rarely) else None,
+        depart_before=draw(clocks) if draw(rarely) else None,
+        arrive_after=draw(clocks) if draw(rarely) else None,
+        arrive_before=draw(clocks) if draw(rarely) else None,
+        max_minutes=draw(st.integers(60, 2000)) if draw(rarely) else None,
+        max_price=draw(st.decimals(1, 3000, places=2)) if draw(rarely) else None,
+        sort=draw(st.sampled_from(sorted(queries.SORTS))),
+        limit=draw(st.sampled_from((1, 2, 3, 50))),
+    )
+
+
+def oracle(book: PriceBook, timetable: list[Plan], asked: Criteria) -> Iterator[tuple[tuple[int, ...], int, int]]:
+    """Yield (flight ids, total in US cents, minutes) of every way, the slow and simple way."""
+    origin, destination = asked.slices[0].origin, asked.slices[0].destination
+    usable = [p for p in timetable if p.status == "scheduled" and p.free >= asked.party.seats]
+    first = [p for p in usable if p.origin == origin and p.local(p.leaves, origin).date() == DAY]
+    ways = [(p,) for p in first if p.destination == destination]
+    if asked.max_stops:
+        ways += [(a, b) for a in first for b in usable if connects(a, b, origin, destination)]
+    for way in ways:
+        total, minutes = cost(book, way, asked), int((way[-1].lands - way[0].leaves).total_seconds()) // 60
+        if wanted(way, total, minutes, asked):
+            yield tuple(p.id for p in way), total, minutes
+
+
+def connects(a: Plan, b: Plan, origin: str, destination: str) -> bool:
+    if a.destination != b.origin or a.destination == destination or b.destination != destination or b.origin == origin:
+        return False
+    domestic = COUNTRIES[a.origin] == COUNTRIES[a.destination] == COUNTRIES[b.destination]
+    wait = b.leaves - a.lands
+    return timedelta(minutes=60 if domestic else 90) <= wait <= timedelta(hours=24) and a.currency == b.currency
+
+
+def cost(book: PriceBook, way: tuple[Plan, ...], asked: Criteria) -> int:
+    segments = [SegmentFare(p.fare, p.currency, COUNTRIES[p.origin], COUNTRIES[p.destination], DAY) for p in way]
+    made = quote(book, segments, cabin="economy", brand="Basic", party=asked.party)
+    return round(made.total_minor * (1_000_000 / book.rates[made.currency]))
+
+
+def wanted(way: tuple[Plan, ...], total: int, minutes: int, asked: Criteria) -> bool:
+    leaves = way[0].local(way[0].leaves, way[0].origin).time()
+    lands = way[-1].local(way[-1].lands, way[-1].destination).time()
+    return all(
+        (
+            not asked.airlines or all(p.carrier in asked.airlines for p in way),
+            asked.depart_after is None or leaves >= asked.depart_after,
+            asked.depart_before is None or leaves <= asked.depart_before,
+            asked.arrive_after is None or lands >= asked.arrive_after,
+            asked.arrive_before is None or lands <= asked.arrive_before,
+            asked.max_minutes is None or minutes <= asked.max_minutes,
+            asked.max_price is None or total <= int(asked.max_price * 100),
+        )
+    )
+
+
+def plant(session: Session, timetable: list[Plan]) -> dict[int, int]:
+    """Replace the database's timetable; returns the made-up number of each flight's id."""
+    for model in (SeatClaim, FlightCabin, Flight):
+        session.execute(delete(model))
+    numbers: dict[int, int] = {}
+    for plan in timetable:
+        flight_id = session.scalar(insert(Flight).values(_row(plan)).returning(Flight.id))
+        assert flight_id is not None
+        numbers[flight_id] = plan.id
+        cabin = {"flight_id": flight_id, "cabin": "economy", "capacity": plan.capacity}
+        session.execute(insert(FlightCabin).values(**cabin, sold=plan.sold, held=plan.held))
+        _claim(session, flight_id, plan.lapsed, -60)
+        _claim(session, flight_id, plan.held - plan.lapsed, 600)
+    return numbers
+
+
+def _row(plan: Plan) -> dict[str, object]:
+    leaves, lands = plan.local(plan.leaves, plan.origin), plan.local(plan.lands, plan.destination)
+    return {
+        "carrier": plan.carrier,
+        "number": plan.id,
+        "origin": plan.origin,
+        "destination": plan.destination,
+        "departs_on": leaves.date(),
+        "departure_local": leaves.replace(tzinfo=None),
+        "arrival_local": lands.replace(tzinfo=None),
+        "departure_at": plan.leaves,
+        "arrival_at": plan.lands,
+        "aircraft": "A320",
+        "distance_km": 1000,
+        "fare_minor": plan.fare,
+        "currency": plan.currency,
+        "status": plan.status,
+    }
+
+
+def _claim(session: Session, flight_id: int, seats: int, seconds: int) -> None:
+    if seats:
+        until = func.now() + timedelta(seconds=seconds)
+        holder = {"holder": func.gen_random_uuid(), "flight_id": flight_id, "cabin": "economy", "seats": seats}
+        session.execute(insert(SeatClaim).values(**holder, expires_at=until))
+
+
+def every_page(session: Session, asked: Criteria, settings: Settings) -> list[service.Itinerary]:
+    """Follow the cursor to the end."""
+    found: list[service.Itinerary] = []
+    for _ in range(200):
+        answer = service.search(session, asked, settings=settings).slices[0]
+        found += answer.itineraries
+        if answer.next_cursor is None:
+            return found
+        assert len(answer.itineraries) == asked.limit
+        asked = replace(asked, cursor=answer.next_cursor)
+    raise AssertionError("the cursor never ends")
+
+
+@pytest.fixture
+def euro_settings(settings: Settings) -> Settings:
+    """The world with both currencies known to the network's memory."""
+    with db.writing() as session:
+        world.flight(session)
+        world.flight(session, number=2, on=world.soon(31)).currency = "EUR"
+    queries._networks.clear()
+    with db.reading() as session:
+        assert set(queries.network(session).currencies) == {"USD", "EUR"}
+    return settings
+
+
+def test_every_way_and_only_ways(euro_settings: Settings) -> None:
+    @given_settings(
+        max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    )
+    @given(timetables(), criteria())
+    def same(timetable: list[Plan], asked: Criteria) -> None:
+        with db.writing() as session:
+            numbers = plant(session, timetable)
+        with db.reading() as session:
+            expected = {ids: (total, minutes) for ids, total, minutes in oracle(load_book(session), timetable, asked)}
+            found = every_page(session, asked, euro_settings)
+        ways = [tuple(numbers[segment.flight_id] for segment in one.segments) for one in found]
+        assert len(ways) == len(set(ways))
+        assert set(ways) == set(expected)
+        _in_order(found, [expected[way] for way in ways], asked.sort)
+        for one in found:
+            plan = [next(p for p in timetable if p.id == numbers[s.flight_id]) for s in one.segments]
+            assert one.seats_left == min(9, *(p.free for p in plan))
+
+    same()
+
+
+def _in_order(found: list[service.Itinerary], costs: list[tuple[int, int]], sort: str) -> None:
+    keys = {
+        "price": [total for total, _ in costs],
+        "duration": [minutes for _, minutes in costs],
+        "departure": [one.segments[0].departure_at.timestamp() for one in found],
+        "arrival": [one.segments[-1].arrival_at.timestamp() for one in found],
+        "best": best(found, costs),
+    }[sort]
+    assert keys == sorted(keys)
+
+
+def best(found: list[service.Itinerary], costs: list[tuple[int, int]]) -> list[float]:
+    """The documented order, rounded as it is told."""
+    if not costs:
+        return []
+    low, quick = min(total for total, _ in costs), min(minutes for _, minutes in costs)
+    pairs = zip(found, costs, strict=True)
+    return [round(t / max(low, 1) + m / quick + 0.2 * (len(one.segments) - 1), 5) for one, (t, m) in pairs]
