@@ -1,0 +1,88 @@
+"""Every way that booking can say no."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from portal.kit.errors import Conflict, Invalid, NotFound
+from portal.kit.money import Money
+
+
+class UnknownBooking(NotFound):
+    """No such booking, or none that you may know of: both sound the same."""
+
+    title = "We find no booking with these details"
+
+
+class OffersDoNotFit(Invalid):
+    """The chosen offers cannot be one trip."""
+
+    code, title = "offers_do_not_fit", "These flights cannot be booked together"
+
+
+class PriceChanged(Conflict):
+    """The price is not the one that the caller saw; `total` is what it is now."""
+
+    code, title = "price_changed", "The price has changed"
+
+    def __init__(self, detail: str, *, total: Money) -> None:
+        super().__init__(detail)
+        self.extra: dict[str, Any] = {"total": total.wire()}
+
+
+class PriceMismatch(Invalid):
+    """The amount is not what is due."""
+
+    code, title = "price_mismatch", "The amount is not what is due"
+
+    def __init__(self, *, balance: Money) -> None:
+        super().__init__("The amount must equal the balance.")
+        self.extra: dict[str, Any] = {"balance": balance.wire()}
+
+
+class HoldExpired(Conflict):
+    """The time to pay is over; nothing was charged."""
+
+    code, title = "hold_expired", "The hold on these seats has run out"
+
+
+class NotHeld(Conflict):
+    """The booking is past the step that was asked for."""
+
+    code, title = "not_held", "This booking can no longer be changed this way"
+
+
+class AlreadyPaid(Conflict):
+    """There is nothing left to pay."""
+
+    code, title = "already_paid", "This booking is already paid"
+
+
+class NamesMissing(Conflict):
+    """Travellers are named before anything is paid."""
+
+    code, title = "passengers_missing", "Tell us first who is flying"
+
+
+class NoMoreTime(Conflict):
+    """The hold was extended as often as it may be."""
+
+    code, title = "extensions_used_up", "This hold cannot be extended again"
+
+
+class PaymentUnderWay(Conflict):
+    """Another attempt to pay has not ended; paying twice is what this prevents."""
+
+    code, title = "payment_under_way", "A payment for this booking is under way"
+
+    def __init__(self, payment_id: UUID) -> None:
+        super().__init__("We are finding out how it ended. Nothing is charged twice.", retry_after=5)
+        self.payment_id = payment_id
+        self.extra: dict[str, Any] = {"paymentId": str(payment_id)}
+
+
+class TooManyPayments(Conflict):
+    """So many cards were refused that the booking takes no more."""
+
+    code, title = "too_many_payments", "Too many payments were refused for this booking"

@@ -1,0 +1,338 @@
+"""What comes in at booking's doors and what goes out of its API: one set of models for pages, API and OpenAPI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from portal.booking import rules
+from portal.flights.queries import FlightView
+from portal.kit import money
+from portal.kit.i18n import gettext as _
+from portal.kit.money import Money
+from portal.kit.validation import Wire
+from portal.places.queries import Place
+from portal.search.rules import Offer
+
+Name = Annotated[str, StringConstraints(max_length=60)]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=8192)]
+PassengerType = Literal["adult", "child", "infant"]
+
+
+def _email(typed: str) -> str:
+    try:
+        return validate_email(typed, check_deliverability=False).normalized
+    except EmailNotValidError:
+        raise ValueError(_("Please give an e-mail address such as name@example.com.")) from None
+
+
+def _phone(typed: str | None) -> str | None:
+    if not typed:
+        return None
+    sentence = _("Please give the number with its country code, such as +1 212 555 0100.")
+    try:
+        number = phonenumbers.parse(typed, None)
+    except phonenumbers.NumberParseException:
+        raise ValueError(sentence) from None
+    if not phonenumbers.is_possible_number(number):
+        raise ValueError(sentence)
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _born(day: date) -> date:
+    if day.year < 1900:
+        raise ValueError(_("Please check the year of birth."))
+    return day
+
+
+class MoneyWire(Wire):
+    """An amount as a decimal string with the currency's own number of digits."""
+
+    amount: Annotated[str, StringConstraints(max_length=24)]
+    currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
+
+    @classmethod
+    def of(cls, minor: int, currency: str) -> MoneyWire:
+        """Return `minor` units as the API writes them."""
+        return cls(amount=money.decimal_text(minor, currency), currency=currency)
+
+    @model_validator(mode="after")
+    def _is_money(self) -> MoneyWire:
+        try:
+            money.parse(self.amount, self.currency)
+        except Exception:
+            raise ValueError(_("Please give an amount with the currency's own digits, such as 123.45.")) from None
+        return self
+
+    @property
+    def money(self) -> Money:
+        """The same in minor units."""
+        return money.parse(self.amount, self.currency)
+
+
+class Contact(Wire):
+    """Where the tickets go, and where news about the flight may go."""
+
+    email: Annotated[str, StringConstraints(max_length=254), AfterValidator(_email)]
+    phone: Annotated[str | None, AfterValidator(_phone)] = Field(default=None, max_length=40)
+
+
+class Traveller(Wire):
+    """One who flies. People with one name give it as the family name."""
+
+    type: PassengerType
+    given_name: Name = ""
+    family_name: Annotated[Name, StringConstraints(min_length=1)]
+    date_of_birth: Annotated[date, AfterValidator(_born)]
+
+
+class Travellers(Wire):
+    """Everybody who flies, and the contact."""
+
+    passengers: tuple[Traveller, ...] = Field(min_length=1, max_length=18)
+    contact: Contact
+
+    def wish(self) -> NameWish:
+        """Return the command."""
+        named = (rules.Named(p.type, p.given_name, p.family_name, p.date_of_birth) for p in self.passengers)
+        return NameWish(tuple(named), self.contact.email, self.contact.phone)
+
+
+class NewBooking(Travellers):
+    """A booking to be made: an offer for each slice, in order of travel, and who flies."""
+
+    offer_ids: tuple[Token, ...] = Field(min_length=1, max_length=rules.MAX_SLICES)
+    promo_code: Annotated[str, StringConstraints(max_length=40)] | None = None
+    expected_total: MoneyWire | None = None
+
+
+class ChosenOffers(Wire):
+    """What the results page sends: an offer for each slice, and the key that makes a second click the same booking."""
+
+    offer: tuple[Token, ...] = Field(min_length=1, max_length=rules.MAX_SLICES)
+    key: Annotated[str, StringConstraints(min_length=8, max_length=100)]
+
+
+class NewPayment(Wire):
+    """A card to be charged, by the gateway's token for it; card numbers never come here."""
+
+    method: Literal["card"]
+    token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    amount: MoneyWire
+
+
+@dataclass(frozen=True, slots=True)
+class HoldWish:
+    """What is to be held: an offer for each slice in order of travel, and the key that makes it one booking."""
+
+    offers: tuple[Offer, ...]
+    key: str
+    user_id: UUID | None = None
+    locale: str = "en"
+    minutes: int = 15
+    expected: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NameWish:
+    """Who flies, in any order, and where the tickets go."""
+
+    passengers: tuple[rules.Named, ...]
+    email: str
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PayWish:
+    """How to pay: `method` page (the gateway's own) or card (by token); `amount` is what the payer saw."""
+
+    key: str
+    method: str
+    gateway: str
+    amount: Money | None = None
+
+
+class PaymentOut(Wire):
+    """One attempt to pay. Pending: the bank has not answered yet; ask again. Action required: send the payer there."""
+
+    id: UUID
+    status: Literal["pending", "action_required", "succeeded", "declined", "abandoned"]
+    amount: MoneyWire
+    action_url: str | None
+    decline_code: str | None
+    created_at: datetime
+
+
+class PlaceOut(Wire):
+    """An airport, in short."""
+
+    code: str
+    name: str
+    city: str
+    country: str
+    time_zone: str
+
+    @classmethod
+    def of(cls, place: Place) -> PlaceOut:
+        """Return the wire form of a place."""
+        return cls(code=place.code, name=place.name, city=place.city, country=place.country, time_zone=place.time_zone)
+
+
+class SegmentOut(Wire):
+    """One flight of a slice; instants carry the local offset."""
+
+    flight_id: UUID
+    carrier: str
+    carrier_name: str
+    flight_number: str
+    origin: PlaceOut
+    destination: PlaceOut
+    departure_at: datetime
+    arrival_at: datetime
+    duration_minutes: int
+    aircraft: str
+    status: str
+
+    @classmethod
+    def of(cls, flight: FlightView) -> SegmentOut:
+        """Return the wire form of a flight."""
+        return cls(
+            flight_id=flight.public_id,
+            carrier=flight.carrier,
+            carrier_name=flight.carrier_name,
+            flight_number=flight.designator,
+            origin=PlaceOut.of(flight.origin),
+            destination=PlaceOut.of(flight.destination),
+            departure_at=flight.departure,
+            arrival_at=flight.arrival,
+            duration_minutes=flight.duration_minutes,
+            aircraft=flight.aircraft,
+            status=flight.status,
+        )
+
+
+class SliceOut(Wire):
+    """One direction of the trip."""
+
+    origin: PlaceOut
+    destination: PlaceOut
+    cabin: str
+    brand: str
+    booking_class: str
+    conditions: dict[str, Any]
+    segments: tuple[SegmentOut, ...]
+
+
+class PassengerOut(Wire):
+    """One traveller; `ticketName` is the name as it stands on the ticket."""
+
+    id: UUID
+    type: PassengerType
+    given_name: str | None
+    family_name: str | None
+    ticket_name: str | None
+    ticket_number: str | None
+
+
+class ContactOut(Wire):
+    """Where the tickets go."""
+
+    email: str | None
+    phone: str | None
+
+
+class PriceLineOut(Wire):
+    """One printed line of the price; the lines add up to the total."""
+
+    code: str
+    label: str
+    amount: MoneyWire
+    passenger_id: UUID | None
+    slice_index: int
+
+
+class BookingOut(Wire):
+    """A booking. `expiresAt` is set while it is held; `availableActions` are those open now."""
+
+    reference: str
+    status: Literal["held", "confirmed", "cancelled", "expired"]
+    expires_at: datetime | None
+    total: MoneyWire
+    balance: MoneyWire
+    contact: ContactOut
+    passengers: tuple[PassengerOut, ...]
+    slices: tuple[SliceOut, ...]
+    price_breakdown: tuple[PriceLineOut, ...]
+    seats: tuple[dict[str, Any], ...]
+    available_actions: tuple[str, ...]
+    created_at: datetime
+    confirmed_at: datetime | None
+    booking_token: str | None = None
+
+
+def booking_wire(view: rules.BookingView, now: datetime, *, token: str | None = None) -> dict[str, Any]:
+    """Return the booking as the API tells it at `now`; `token` only in the answer to who made it as a guest."""
+    wire = _booking_out(view, now, token).wire()
+    if token is None:
+        del wire["bookingToken"]
+    return wire
+
+
+def _booking_out(view: rules.BookingView, now: datetime, token: str | None) -> BookingOut:
+    status = view.status_at(now)
+    due = view.balance_minor if status == "held" else 0
+    return BookingOut(
+        reference=view.reference,
+        status=status,
+        expires_at=view.expires_at,
+        total=MoneyWire.of(view.total_minor, view.currency),
+        balance=MoneyWire.of(due, view.currency),
+        contact=ContactOut(email=view.contact_email, phone=view.contact_phone),
+        passengers=tuple(_passenger_out(one) for one in view.passengers),
+        slices=tuple(_slice_out(piece) for piece in view.slices),
+        price_breakdown=tuple(_line_out(line, view.currency) for line in view.charges),
+        seats=(),
+        available_actions=tuple(rules.open_actions(view, now)),
+        created_at=view.created_at.astimezone(UTC),
+        confirmed_at=view.confirmed_at,
+        booking_token=token,
+    )
+
+
+def _passenger_out(one: rules.PassengerView) -> PassengerOut:
+    return PassengerOut(
+        id=one.id,
+        type=one.type,
+        given_name=one.given_name,
+        family_name=one.family_name,
+        ticket_name=one.ticket_name,
+        ticket_number=one.ticket_number,
+    )
+
+
+def _slice_out(piece: rules.SliceView) -> SliceOut:
+    return SliceOut(
+        origin=PlaceOut.of(piece.origin),
+        destination=PlaceOut.of(piece.destination),
+        cabin=piece.cabin,
+        brand=piece.brand,
+        booking_class=piece.booking_class,
+        conditions=piece.conditions,
+        segments=tuple(SegmentOut.of(flight) for flight in piece.flights),
+    )
+
+
+def _line_out(line: rules.ChargeView, currency: str) -> PriceLineOut:
+    return PriceLineOut(
+        code=line.code,
+        label=line.label,
+        amount=MoneyWire.of(line.amount_minor, currency),
+        passenger_id=line.passenger_id,
+        slice_index=line.slice_position,
+    )

@@ -1,0 +1,221 @@
+"""Wide reads of bookings: the whole view for pages, API, mails and PDFs; the steps of a check; the books' balance."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from portal.booking.models import Booking, Charge, Passenger, Segment, Slice, Ticket
+from portal.booking.rules import BookingView, ChargeView, PassengerView, SliceView
+from portal.flights.queries import FlightView, broken_counters, flights_by_id
+from portal.kit import ids
+from portal.places.queries import Place, places_by_code
+
+__all__ = ["BookingView", "ChargeView", "PassengerView", "SliceView", "booking_by_id", "booking_view", "broken_books"]
+
+LAPSED = text("select status <> 'held' or expires_at <= clock_timestamp() from bookings where id = :id")
+TICKET_PREFIX = text(
+    """
+    select c.ticket_prefix from booking_segments s join flights f on f.id = s.flight_id
+    join carriers c on c.code = f.carrier
+    where s.booking_id = :id order by s.slice_position, s.position limit 1
+    """
+)
+
+
+def booking_view(session: Session, reference: str) -> BookingView | None:
+    """Return the booking with this reference in any spelling, or None. Who may see it is the door's question."""
+    return _view(session, session.scalar(select(Booking).where(Booking.reference == ids.normal_reference(reference))))
+
+
+def booking_by_id(session: Session, booking_id: UUID) -> BookingView | None:
+    """Return the booking, or None."""
+    return _view(session, session.get(Booking, booking_id))
+
+
+def is_over(session: Session, booking_id: UUID) -> bool:
+    """True when the booking no longer waits to be paid: lapsed by the database's clock, or in another state."""
+    return bool(session.scalar(LAPSED, {"id": booking_id}))
+
+
+def ticket_prefix(session: Session, booking_id: UUID) -> str:
+    """Return the three digits that the booking's tickets begin with: those of the first flight's airline."""
+    return str(session.scalar(TICKET_PREFIX, {"id": booking_id}))
+
+
+def flight_ids(session: Session, booking_id: UUID) -> list[int]:
+    """Return the booking's flights in order of travel."""
+    found = select(Segment.flight_id).where(Segment.booking_id == booking_id)
+    return list(session.scalars(found.order_by(Segment.slice_position, Segment.position)))
+
+
+def _view(session: Session, row: Booking | None) -> BookingView | None:
+    if row is None:
+        return None
+    return BookingView(
+        id=row.id,
+        reference=row.reference,
+        status=row.status,
+        expires_at=row.expires_at,
+        user_id=row.user_id,
+        contact_email=row.contact_email,
+        contact_phone=row.contact_phone,
+        currency=row.currency,
+        total_minor=row.total_minor,
+        paid_minor=row.paid_minor,
+        locale=row.locale,
+        extensions=row.extensions,
+        created_at=row.created_at,
+        confirmed_at=row.confirmed_at,
+        slices=_slices(session, row.id),
+        passengers=_passengers(session, row.id),
+        charges=_charges(session, row.id),
+    )
+
+
+def _slices(session: Session, booking_id: UUID) -> tuple[SliceView, ...]:
+    pieces = session.scalars(select(Slice).where(Slice.booking_id == booking_id).order_by(Slice.position)).all()
+    hops = session.execute(
+        select(Segment.slice_position, Segment.flight_id)
+        .where(Segment.booking_id == booking_id)
+        .order_by(Segment.slice_position, Segment.position)
+    ).all()
+    flights = flights_by_id(session, [flight_id for _, flight_id in hops])
+    by_slice: dict[int, list[FlightView]] = defaultdict(list)
+    for position, flight_id in hops:
+        by_slice[position].append(flights[flight_id])
+    places = places_by_code(session, {code for piece in pieces for code in (piece.origin, piece.destination)})
+    return tuple(_slice(piece, places, by_slice[piece.position]) for piece in pieces)
+
+
+def _slice(piece: Slice, places: dict[str, Place], flights: list[FlightView]) -> SliceView:
+    return SliceView(
+        piece.position,
+        places[piece.origin],
+        places[piece.destination],
+        piece.cabin,
+        piece.brand,
+        piece.booking_class,
+        piece.conditions,
+        tuple(flights),
+    )
+
+
+def _passengers(session: Session, booking_id: UUID) -> tuple[PassengerView, ...]:
+    found = (
+        select(
+            Passenger.id,
+            Passenger.position,
+            Passenger.type,
+            Passenger.given_name,
+            Passenger.family_name,
+            Passenger.ticket_name,
+            Passenger.date_of_birth,
+            Ticket.number,
+        )
+        .outerjoin(Ticket, Ticket.passenger_id == Passenger.id)
+        .where(Passenger.booking_id == booking_id)
+        .order_by(Passenger.position)
+    )
+    return tuple(PassengerView(*row) for row in session.execute(found))
+
+
+def _charges(session: Session, booking_id: UUID) -> tuple[ChargeView, ...]:
+    found = select(Charge.code, Charge.label, Charge.amount_minor, Charge.passenger_id, Charge.slice_position)
+    rows = session.execute(found.where(Charge.booking_id == booking_id).order_by(Charge.position))
+    return tuple(ChargeView(*row) for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing in the books that does not add up: which rule, which thing, and how it is off."""
+
+    rule: str
+    thing: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.thing}: {self.detail}"
+
+
+# Each returns (thing, detail) for what is off. A hold past its time may have lost its claims: its seats are free.
+BOOKS: dict[str, str] = {
+    "a booking has exactly its seats": """
+        with due as (
+            select b.id holder, s.flight_id, p.cabin, n.seats, b.status = 'confirmed' sold
+            from bookings b join booking_slices p on p.booking_id = b.id
+            join booking_segments s on s.booking_id = b.id and s.slice_position = p.position
+            join lateral (select count(*) seats from passengers where booking_id = b.id and type <> 'infant') n on true
+            where b.status = 'confirmed' or (b.status = 'held' and b.expires_at > now())
+        ), have as (
+            select c.holder, c.flight_id, c.cabin, c.seats, c.expires_at is null sold
+            from seat_claims c left join bookings b on b.id = c.holder
+            where b.id is null or b.status <> 'held' or b.expires_at > now()
+        )
+        select coalesce(b.reference, holder::text), 'flight ' || flight_id || ' ' || cabin || ': due '
+            || coalesce(due.seats || case when due.sold then ' sold' else ' held' end, 'nothing') || ', has '
+            || coalesce(have.seats || case when have.sold then ' sold' else ' held' end, 'nothing')
+        from due full join have using (holder, flight_id, cabin) left join bookings b on b.id = holder
+        where due.seats is distinct from have.seats or due.sold is distinct from have.sold""",
+    "the lines of a price add up to its total": """
+        select b.reference, 'total ' || b.total_minor || ', lines ' || coalesce(sum(c.amount_minor), 0)
+        from bookings b left join charges c on c.booking_id = b.id
+        group by b.id having b.total_minor <> coalesce(sum(c.amount_minor), 0)""",
+    "what a booking has paid is what came in less what went back": """
+        select b.reference, 'paid ' || b.paid_minor || ', came in ' || m.net
+        from bookings b join lateral (
+            select coalesce(sum(p.amount_minor - coalesce(r.back, 0)), 0) net
+            from payments p left join (
+                select payment_id, sum(amount_minor) back from refunds where state <> 'failed' group by payment_id
+            ) r on r.payment_id = p.id
+            where p.payable = b.id and p.state = 'succeeded' and p.applied_at is not null
+        ) m on true where b.paid_minor <> m.net""",
+    "money that came in was put to use or sent back": """
+        select p.id::text, p.amount_minor || ' ' || p.currency || ' taken, neither applied nor refunded'
+        from payments p where p.state = 'succeeded' and p.applied_at is null""",
+    "money for what is not confirmed goes back": """
+        select b.reference, p.amount_minor || ' taken, ' || coalesce(sum(r.amount_minor), 0) || ' sent back'
+        from payments p join bookings b on b.id = p.payable
+        left join refunds r on r.payment_id = p.id and r.state <> 'failed'
+        where p.state = 'succeeded' and b.status in ('held', 'expired')
+        group by b.id, p.id having p.amount_minor <> coalesce(sum(r.amount_minor), 0)""",
+    "each payment is for a booking": """
+        select p.id::text, 'its payable is no booking' from payments p left join bookings b on b.id = p.payable
+        where b.id is null""",
+    "one ticket for each passenger of a confirmed booking": """
+        select b.reference, 'passenger ' || p.position || case when t.number is null then ' has no ticket'
+            else ' of a booking never confirmed has ticket ' || t.number end
+        from bookings b join passengers p on p.booking_id = b.id left join tickets t on t.passenger_id = p.id
+        where (b.status = 'confirmed' and t.number is null)
+           or (b.status in ('held', 'expired') and t.number is not null)""",
+    "one coupon for each flight of a ticket": """
+        select b.reference, 'ticket ' || t.number || ' and its flights differ'
+        from tickets t join passengers p on p.id = t.passenger_id join bookings b on b.id = p.booking_id
+        where array(select flight_id from coupons where ticket_number = t.number order by flight_id)
+           is distinct from array(select flight_id from booking_segments where booking_id = b.id order by flight_id)""",
+    "every passenger of a confirmed booking has a name": """
+        select b.reference, 'passenger ' || p.position || ' has no name'
+        from bookings b join passengers p on p.booking_id = b.id
+        where b.status = 'confirmed' and (p.ticket_name is null or b.contact_email is null)""",
+}
+
+
+def broken_books(session: Session) -> list[Finding]:
+    """Return what does not add up in seats, money and tickets, at most 1,000 a rule; none is the proof that all does.
+
+    Read it in one REPEATABLE READ transaction, or a sale in between looks like a fault.
+    """
+    found = [_counter(one) for one in broken_counters(session)]
+    for rule, statement in BOOKS.items():
+        found += [Finding(rule, thing, detail) for thing, detail in session.execute(text(f"{statement} limit 1000"))]
+    return found
+
+
+def _counter(one: Any) -> Finding:
+    told = f"counters {one.held} held {one.sold} sold, claims {one.claimed_held} held {one.claimed_sold} sold"
+    return Finding("counters equal claims", f"flight {one.flight_id} {one.cabin}", f"{told}, capacity {one.capacity}")

@@ -1,0 +1,322 @@
+"""What a booking is and what may be done with it: ages, names, the state machine, who may see it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+from portal.flights.queries import FlightView
+from portal.kit.errors import FieldError
+from portal.kit.i18n import gettext as _
+from portal.kit.latin import passport_letters
+from portal.places.queries import Place
+from portal.pricing.rules import PriceLine
+from portal.search.rules import Offer
+
+MAX_SEATS = 9
+MAX_SLICES = 6
+MAX_EXTENSIONS = 10
+MAX_PAYMENTS = 10
+PAYING_MINUTES = 10
+COMPANION_AGE = 16
+NEXT = {"held": ("confirmed", "expired"), "confirmed": ("cancelled",), "cancelled": (), "expired": ()}
+ACTIONS = ("pay", "extend", "cancel", "change", "selectSeats", "checkIn")
+
+
+@dataclass(frozen=True, slots=True)
+class SliceView:
+    """One direction of a trip, with the conditions that it was sold under."""
+
+    position: int
+    origin: Place
+    destination: Place
+    cabin: str
+    brand: str
+    booking_class: str
+    conditions: dict[str, Any]
+    flights: tuple[FlightView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PassengerView:
+    """One traveller; names are None until they are given, the ticket number until the booking is confirmed."""
+
+    id: UUID
+    position: int
+    type: str
+    given_name: str | None
+    family_name: str | None
+    ticket_name: str | None
+    date_of_birth: date | None
+    ticket_number: str | None
+
+    @property
+    def name(self) -> str:
+        """The name as typed."""
+        return " ".join(part for part in (self.given_name, self.family_name) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeView:
+    """One printed line of the price, for one passenger and slice."""
+
+    code: str
+    label: str
+    amount_minor: int
+    passenger_id: UUID | None
+    slice_position: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookingView:
+    """A whole booking as people see it. `status` is the row's; `status_at` knows that a hold lapses by itself."""
+
+    id: UUID
+    reference: str
+    status: str
+    expires_at: datetime | None
+    user_id: UUID | None
+    contact_email: str | None
+    contact_phone: str | None
+    currency: str
+    total_minor: int
+    paid_minor: int
+    locale: str
+    extensions: int
+    created_at: datetime
+    confirmed_at: datetime | None
+    slices: tuple[SliceView, ...]
+    passengers: tuple[PassengerView, ...]
+    charges: tuple[ChargeView, ...]
+
+    @property
+    def balance_minor(self) -> int:
+        """What is still due; nothing is due of what can no longer be bought."""
+        return self.total_minor - self.paid_minor if self.status == "held" else 0
+
+    @property
+    def flights(self) -> tuple[FlightView, ...]:
+        """Every flight in order."""
+        return tuple(flight for piece in self.slices for flight in piece.flights)
+
+    @property
+    def is_named(self) -> bool:
+        """True once every traveller has a name and the tickets an address."""
+        return self.contact_email is not None and all(one.ticket_name for one in self.passengers)
+
+    def has_lapsed(self, now: datetime) -> bool:
+        """True for a hold past its time, swept or not."""
+        return self.status == "held" and self.expires_at is not None and self.expires_at <= now
+
+    def status_at(self, now: datetime) -> str:
+        """Return the state as it is to be told at `now`."""
+        return "expired" if self.has_lapsed(now) else self.status
+
+
+def may_become(status: str, new: str) -> bool:
+    """True when the state machine has this step: held → confirmed → cancelled, held → expired."""
+    return new in NEXT[status]
+
+
+def available_actions(view: BookingView, now: datetime) -> dict[str, str | None]:
+    """Return every action with None when it is open at `now`, or the reason why it is not, as a sentence.
+
+    Buttons, `availableActions` and the refusals all say the same, because they all read this.
+    """
+    return {action: _closed(view, action, now) for action in ACTIONS}
+
+
+def open_actions(view: BookingView, now: datetime) -> list[str]:
+    """Return the names of the actions that are open at `now`."""
+    return [action for action, reason in available_actions(view, now).items() if reason is None]
+
+
+def _closed(view: BookingView, action: str, now: datetime) -> str | None:
+    status = view.status_at(now)
+    if action in ("pay", "extend"):
+        return _hold_closed(view, action, status)
+    if status != "confirmed":
+        return {
+            "held": _("This opens once the booking is paid."),
+            "expired": _("The hold has run out; there is nothing to change."),
+        }.get(status, _("This booking is cancelled."))
+    if view.flights and view.flights[0].departure_at <= now:
+        return _("The first flight has left.")
+    return _("This cannot be done online yet. Please write to us; the address is on the help page.")
+
+
+def _hold_closed(view: BookingView, action: str, status: str) -> str | None:
+    if status == "expired":
+        return _("The hold has run out and the seats are free again.")
+    if status != "held":
+        return _("This booking is already paid.") if status == "confirmed" else _("This booking is cancelled.")
+    if action == "pay" and not view.is_named:
+        return _("Tell us first who is flying.")
+    if action == "extend" and view.extensions >= MAX_EXTENSIONS:
+        return _("The hold was extended ten times already.")
+    return None
+
+
+def may_see(
+    view: BookingView, *, user_id: UUID | None, staff: bool, family_name: str | None, granted: str | None
+) -> bool:
+    """True for the owner, staff, a browser or token that was granted it, and who knows a traveller's family name."""
+    owner = user_id is not None and user_id == view.user_id
+    return owner or staff or granted is not None or knows_name(view, family_name)
+
+
+def may_manage(view: BookingView, *, user_id: UUID | None, staff: bool, granted: str | None) -> bool:
+    """True for the owner, staff, and who was granted to manage it. A reference and a name are no password."""
+    return (user_id is not None and user_id == view.user_id) or staff or granted == "manage"
+
+
+def knows_name(view: BookingView, family_name: str | None) -> bool:
+    """True when `family_name` is a traveller's, as typed or as on the ticket, without regard to case and accents."""
+    typed = _plain(family_name)
+    names = {_plain(one.family_name) for one in view.passengers}
+    names |= {(one.ticket_name or "").split("/")[0] for one in view.passengers}
+    return bool(typed) and typed in names - {""}
+
+
+def _plain(name: str | None) -> str:
+    return (passport_letters(name) or " ".join(name.upper().split())) if name else ""
+
+
+def age_on(born: date, day: date) -> int:
+    """Return the age in whole years on `day`; who is born on 29 February turns older on 1 March."""
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
+def age_problem(kind: str, born: date, days: Sequence[date]) -> str | None:
+    """Return why somebody born then cannot travel as `kind` on these days (local to each departure), or None.
+
+    Infants are under 2 on the day of each flight, children 2–11, adults 12 and over. An infant who turns 2 on the way
+    needs a seat: such a child may travel as a child throughout.
+    """
+    first, last = age_on(born, min(days)), age_on(born, max(days))
+    if first < 0:
+        return _("This date of birth is after the first flight.")
+    if first > 120:
+        return _("Please check the year of birth.")
+    if kind == "infant" and last >= 2:
+        return _infant_too_old(first)
+    if kind == "child" and last < 2:
+        return _("Under 2 on every flight: please search again with an infant on a lap instead of a child.")
+    if kind == "child" and last >= 12:
+        return _("12 or older on the day of a flight: please search again with one adult more and one child fewer.")
+    if kind == "adult" and first < 12:
+        return _("Under 12 on the day of the first flight: please search again with a child instead of an adult.")
+    return None
+
+
+def _infant_too_old(first: int) -> str:
+    if first < 2:
+        return _("Turns 2 before the last flight and needs a seat: please search again with a child instead.")
+    return _("2 or older on the day of a flight: please search again with a child instead of an infant.")
+
+
+def companion_problem(kinds: Sequence[tuple[str, date]], day: date) -> str | None:
+    """Return why children and infants in this party (type, date of birth) cannot fly on `day`, or None."""
+    ages = [age_on(born, day) for kind, born in kinds if kind == "adult"]
+    if all(kind == "adult" for kind, _born in kinds) or any(age >= COMPANION_AGE for age in ages):
+        return None
+    return _("Children under 12 fly with somebody of 16 or over. Please call us about a child who travels alone.")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """One traveller as typed."""
+
+    type: str
+    given_name: str
+    family_name: str
+    date_of_birth: date
+
+
+def traveller_errors(named: Sequence[Named], party: Sequence[str], days: Sequence[date]) -> list[FieldError]:
+    """Return a sentence at each wrong field; none when these people are this party and may fly on these days."""
+    if sorted(one.type for one in named) != sorted(party):
+        return [FieldError("passengers", _party_words(party))]
+    wrong = [error for at, one in enumerate(named) for error in _traveller_errors(f"passengers.{at}", one, days)]
+    alone = companion_problem([(one.type, one.date_of_birth) for one in named], min(days))
+    return [FieldError("passengers.0.dateOfBirth", alone)] if alone and not wrong else wrong
+
+
+def _traveller_errors(at: str, one: Named, days: Sequence[date]) -> list[FieldError]:
+    wrong = name_problems(at, one.given_name, one.family_name)
+    age = age_problem(one.type, one.date_of_birth, days)
+    return [*wrong, FieldError(f"{at}.dateOfBirth", age)] if age else wrong
+
+
+def _party_words(party: Sequence[str]) -> str:
+    counts = ", ".join(f"{party.count(kind)} {kind}" for kind in dict.fromkeys(party))
+    return _("The price is for: %(party)s. Please name exactly these travellers.") % {"party": counts}
+
+
+def ticket_name(given: str, family: str) -> str | None:
+    """Return FAMILY/GIVEN in A–Z (ICAO Doc 9303), FAMILY alone for who has one name; None if it cannot be spelt."""
+    spelt = [passport_letters(part) for part in (family, given) if part.strip()]
+    if not spelt or None in spelt:
+        return None
+    return "/".join(part for part in spelt if part)
+
+
+def name_problems(at: str, given: str, family: str) -> list[FieldError]:
+    """Return what is wrong with a name whose fields stand under `at`, one sentence a field."""
+    wrong = []
+    for field, typed in (("givenName", given), ("familyName", family)):
+        if typed.strip() and passport_letters(typed) is None:
+            wrong.append(FieldError(f"{at}.{field}", _unspelt(typed)))
+    return wrong
+
+
+def _unspelt(typed: str) -> str:
+    if any(character.isdigit() for character in typed):
+        return _("A name has no digits. Please write it as in the passport.")
+    if not any(character.isalpha() for character in typed):
+        return _("Please write the name in letters.")
+    return _("We cannot spell this in the letters A–Z. Please write it as in the lower lines of the passport.")
+
+
+def offers_problem(offers: Sequence[Offer]) -> str | None:
+    """Return why these offers, one a slice, cannot be one booking, or None."""
+    party = offers[0].party
+    if any((offer.party, offer.currency) != (party, offers[0].currency) for offer in offers):
+        return _("The offers are for different travellers or currencies.")
+    flights = [flight for offer in offers for flight in offer.flight_ids]
+    if len(set(flights)) < len(flights):
+        return _("The same flight is in it twice.")
+    if party.seats > MAX_SEATS:
+        return _("At most nine seats can be booked at once.")
+    if not party.adults:
+        return _("A child cannot travel alone here. Please call us about it.")
+    return _("Each infant sits on the lap of an adult of their own.") if party.infants > party.adults else None
+
+
+def printed_lines(offers: Sequence[Offer]) -> list[tuple[int, int, PriceLine]]:
+    """Return the price's lines as (passenger, slice, line), counted from 0; they add up to the offers' total.
+
+    Raises ValueError otherwise: nothing is sold at a price that cannot be printed.
+    """
+    lines = [
+        (who, at, line)
+        for who, kind in enumerate(offers[0].party.types)
+        for at, offer in enumerate(offers)
+        for line in offer.per_type[kind]
+    ]
+    if sum(line.amount_minor for _who, _at, line in lines) != sum(offer.total_minor for offer in offers):
+        raise ValueError("the lines of an offer do not add up to its total")
+    return lines
+
+
+def order_problem(slices: Sequence[Sequence[FlightView]]) -> str | None:
+    """Return why these flights, slice by slice, cannot be flown one after the other, or None."""
+    flights = [flight for piece in slices for flight in piece]
+    for one, other in pairwise(flights):
+        if other.departure_at < one.arrival_at:
+            return _("A flight would leave before the one before it has landed. Please choose again.")
+    return None

@@ -1,0 +1,409 @@
+"""What may be done with a booking: hold, name, extend, pay, expire.
+
+Every verb may be repeated: it finds its own work done and changes nothing. Locks are taken in one order: the booking's
+row, its payment, its claims on seats, the cabins. The database's clock decides whether a hold has lapsed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.dialects.postgresql import insert as insert_or_not
+from sqlalchemy.orm import Session
+
+from portal.booking import queries, rules
+from portal.booking.errors import (
+    AlreadyPaid,
+    HoldExpired,
+    NamesMissing,
+    NoMoreTime,
+    NotHeld,
+    OffersDoNotFit,
+    PaymentUnderWay,
+    PriceChanged,
+    PriceMismatch,
+    TooManyPayments,
+    UnknownBooking,
+)
+from portal.booking.forms import HoldWish, NameWish, PayWish
+from portal.booking.models import Booking, Charge, Coupon, Passenger, Segment, Slice, Ticket
+from portal.flights.errors import ClaimsLost, FlightClosed
+from portal.flights.queries import FlightView, flights_by_id
+from portal.flights.service import SeatWish, extend_claims, release_claims, sell_claims, take_seats
+from portal.kit import audit, clock, ids, outbox
+from portal.kit.errors import Invalid
+from portal.kit.i18n import gettext as _
+from portal.kit.idempotency import KeyReused
+from portal.kit.money import Money
+from portal.payments import queries as payment_queries
+from portal.payments import service as payments
+from portal.payments.models import Payment
+from portal.payments.rules import OPEN, Outcome
+from portal.search.rules import Offer
+
+SAME_KEY = text("select pg_advisory_xact_lock(hashtextextended(:key, 0))")
+LAPSED = text("select expires_at <= clock_timestamp() from bookings where id = :id")
+SERIALS = text("select nextval('ticket_serials') from generate_series(1, :count)")
+REFERENCE_TRIES = 20
+
+
+# ── hold ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def hold(session: Session, wish: HoldWish) -> Booking:
+    """Take the seats and return the booking, held; the same key returns the same booking, whatever became of it.
+
+    Raises KeyReused for the same key with other offers, OffersDoNotFit, PriceChanged (not the expected total),
+    SoldOut, FlightClosed. The transaction must be rolled back then.
+    """
+    session.execute(SAME_KEY, {"key": wish.key})
+    known = session.scalar(select(Booking).where(Booking.idempotency_key == wish.key))
+    if known is not None:
+        return _same(known, wish)
+    _check_offers(session, wish)
+    holder, party = uuid4(), wish.offers[0].party
+    wishes = [SeatWish(flight, offer.cabin, party.seats) for offer in wish.offers for flight in offer.flight_ids]
+    expires_at = take_seats(session, holder=holder, wishes=wishes, minutes=wish.minutes)
+    booking = _insert(session, wish, {"id": holder, "expires_at": expires_at})
+    _insert_parts(session, booking, wish.offers)
+    return booking
+
+
+def _same(known: Booking, wish: HoldWish) -> Booking:
+    if known.fingerprint != _fingerprint(wish.offers) or known.user_id != wish.user_id:
+        raise KeyReused(_("This form was used for another booking. Please search again."))
+    return known
+
+
+def _fingerprint(offers: Iterable[Offer]) -> str:
+    return hashlib.sha256("\n".join(offer.token for offer in offers).encode()).hexdigest()
+
+
+def _check_offers(session: Session, wish: HoldWish) -> None:
+    no = rules.offers_problem(wish.offers) or rules.order_problem(_flights(session, wish.offers))
+    if no:
+        raise OffersDoNotFit(no)
+    total = Money(sum(offer.total_minor for offer in wish.offers), wish.offers[0].currency)
+    if wish.expected not in (None, total):
+        raise PriceChanged(_("The price is not the one you named."), total=total)
+
+
+def _flights(session: Session, offers: Sequence[Offer]) -> list[list[FlightView]]:
+    wanted = [flight for offer in offers for flight in offer.flight_ids]
+    known = flights_by_id(session, wanted)
+    if len(known) < len(wanted):
+        raise FlightClosed()
+    return [[known[flight] for flight in offer.flight_ids] for offer in offers]
+
+
+def _insert(session: Session, wish: HoldWish, given: dict[str, Any]) -> Booking:
+    values = {
+        **given,
+        "user_id": wish.user_id,
+        "currency": wish.offers[0].currency,
+        "total_minor": sum(offer.total_minor for offer in wish.offers),
+        "locale": wish.locale,
+        "idempotency_key": wish.key,
+        "fingerprint": _fingerprint(wish.offers),
+    }
+    for _try in range(REFERENCE_TRIES):
+        row = insert_or_not(Booking).values(**values, reference=ids.reference())
+        made: Booking | None = session.scalar(
+            row.on_conflict_do_nothing(index_elements=["reference"]).returning(Booking)
+        )
+        if made is not None:
+            return made
+    raise RuntimeError("no free booking reference was found")
+
+
+def _insert_parts(session: Session, booking: Booking, offers: Sequence[Offer]) -> None:
+    passengers = [
+        {"id": uuid4(), "booking_id": booking.id, "position": position, "type": kind}
+        for position, kind in enumerate(offers[0].party.types)
+    ]
+    session.execute(insert(Slice), [_slice_row(booking, at, offer) for at, offer in enumerate(offers)])
+    segments = [
+        {"booking_id": booking.id, "slice_position": at, "position": place, "flight_id": flight}
+        for at, offer in enumerate(offers)
+        for place, flight in enumerate(offer.flight_ids)
+    ]
+    session.execute(insert(Segment), segments)
+    session.execute(insert(Passenger), passengers)
+    session.execute(insert(Charge), _charge_rows(booking, passengers, offers))
+
+
+def _slice_row(booking: Booking, position: int, offer: Offer) -> dict[str, Any]:
+    kept = ("cabin", "brand", "booking_class", "conditions")
+    ends = {"origin": offer.slice_origin, "destination": offer.slice_destination}
+    return {"booking_id": booking.id, "position": position, **ends, **{name: getattr(offer, name) for name in kept}}
+
+
+def _charge_rows(
+    booking: Booking, passengers: Sequence[dict[str, Any]], offers: Sequence[Offer]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "booking_id": booking.id,
+            "position": position,
+            "passenger_id": passengers[who]["id"],
+            "slice_position": at,
+            "code": line.code,
+            "label": line.label,
+            "amount_minor": line.amount_minor,
+        }
+        for position, (who, at, line) in enumerate(rules.printed_lines(offers))
+    ]
+
+
+# ── while it is held ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def name_passengers(session: Session, reference: str, wish: NameWish) -> Booking:
+    """Say who flies and where the tickets go; again replaces what was said before.
+
+    Raises Invalid with a sentence at each wrong field, HoldExpired, NotHeld, PaymentUnderWay (names are fixed while
+    money is on its way).
+    """
+    booking = _held(session, reference)
+    under_way = payment_queries.open_payment(session, booking.id)
+    if under_way is not None:
+        raise PaymentUnderWay(under_way.id)
+    found = select(Passenger).where(Passenger.booking_id == booking.id).order_by(Passenger.position)
+    rows = session.scalars(found).all()
+    wrong = rules.traveller_errors(wish.passengers, [row.type for row in rows], _days(session, booking.id))
+    if wrong:
+        raise Invalid(errors=wrong)
+    for row, named in zip(rows, _in_party_order(wish.passengers), strict=True):
+        row.given_name, row.family_name = named.given_name or None, named.family_name
+        row.ticket_name = rules.ticket_name(named.given_name, named.family_name)
+        row.date_of_birth = named.date_of_birth
+    booking.contact_email, booking.contact_phone = wish.email, wish.phone
+    session.flush()
+    return booking
+
+
+def _in_party_order(named: Sequence[rules.Named]) -> list[rules.Named]:
+    return sorted(named, key=lambda one: ("adult", "child", "infant").index(one.type))
+
+
+def _days(session: Session, booking_id: UUID) -> list[date]:
+    flights = flights_by_id(session, queries.flight_ids(session, booking_id))
+    return [flight.departs_on for flight in flights.values()]
+
+
+def extend(session: Session, reference: str, *, minutes: int) -> Booking:
+    """Hold the seats for `minutes` from now, at most ten times. Raises HoldExpired, NotHeld, NoMoreTime."""
+    booking = _held(session, reference)
+    if booking.extensions >= rules.MAX_EXTENSIONS:
+        raise NoMoreTime(_("It was extended ten times. Please pay now, or search again."))
+    booking.extensions += 1
+    _prolong(session, booking, minutes)
+    return booking
+
+
+def _prolong(session: Session, booking: Booking, minutes: int) -> None:
+    try:
+        booking.expires_at = extend_claims(session, holder=booking.id, minutes=minutes)
+    except ClaimsLost:
+        raise _expired() from None
+    session.flush()
+
+
+def expire_lapsed(session: Session) -> int:
+    """Tidy one hold whose time is over: its seats go back, it is expired, its contact is told. Returns 0 or 1.
+
+    One booking a transaction, so that seats are never locked out of order; call it again until it returns 0. A booking
+    whose payment is not decided yet waits for it; the letter that checks the payment goes on until it is.
+    """
+    undecided = select(Payment.id).where(Payment.payable == Booking.id, Payment.state.in_(OPEN))
+    lapsed = (
+        select(Booking)
+        .where(Booking.status == "held", Booking.expires_at <= func.now(), ~undecided.exists())
+        .order_by(Booking.expires_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    booking = session.scalar(lapsed)
+    if booking is None:
+        return 0
+    _expire(session, booking)
+    return 1
+
+
+def _expire(session: Session, booking: Booking, *, refund_id: UUID | None = None) -> None:
+    release_claims(session, holder=booking.id)
+    booking.status, booking.expires_at, booking.ended_at = "expired", None, clock.now()
+    session.flush()
+    _tell_expired(session, booking, refund_id)
+
+
+def _tell_expired(session: Session, booking: Booking, refund_id: UUID | None) -> None:
+    if booking.contact_email is None:
+        return
+    key = f"{booking.id}:{refund_id}" if refund_id else str(booking.id)
+    refund = str(refund_id) if refund_id else None
+    outbox.post(session, "booking.expired", key=key, queue="mail", bookingId=str(booking.id), refundId=refund)
+
+
+def _held(session: Session, reference: str) -> Booking:
+    booking = _locked(session, reference)
+    if booking.status == "held" and session.scalar(LAPSED, {"id": booking.id}):
+        raise _expired()
+    if booking.status != "held":
+        raise _past(booking)
+    return booking
+
+
+def _past(booking: Booking) -> Exception:
+    if booking.status == "confirmed":
+        return AlreadyPaid(_("It is paid and confirmed."))
+    return _expired() if booking.status == "expired" else NotHeld(_("This booking is cancelled."))
+
+
+def _expired() -> HoldExpired:
+    return HoldExpired(_("Your seats went back on sale and nothing was charged. Please search again."))
+
+
+def _locked(session: Session, reference: str) -> Booking:
+    found = select(Booking).where(Booking.reference == ids.normal_reference(reference))
+    booking = session.scalar(found.with_for_update().execution_options(populate_existing=True))
+    if booking is None:
+        raise UnknownBooking()
+    return booking
+
+
+# ── pay ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
+    """Write down an attempt to pay what is due, before any gateway is asked; the same key returns the same attempt.
+
+    The hold lasts at least ten more minutes, so that it cannot lapse while the payer is away paying. A payer who comes
+    back to the gateway's page gets the same page again. Raises PriceMismatch, NamesMissing, PaymentUnderWay,
+    TooManyPayments, AlreadyPaid, HoldExpired, NotHeld.
+    """
+    booking = _locked(session, reference)
+    made = select(Payment).where(Payment.payable == booking.id).order_by(Payment.created_at)
+    attempts = session.scalars(made).all()
+    same = next((one for one in attempts if one.idempotency_key == wish.key), None)
+    if same is not None:
+        return same
+    _check_payable(session, booking, wish)
+    undecided = next((one for one in attempts if one.state in OPEN), None)
+    if undecided is not None:
+        return _go_on(undecided, wish)
+    if len(attempts) >= rules.MAX_PAYMENTS:
+        raise TooManyPayments(_("Nothing was charged. Please search again, or call us."))
+    return _begin(session, booking, wish)
+
+
+def _go_on(undecided: Payment, wish: PayWish) -> Payment:
+    if (undecided.method, undecided.state, wish.method) != ("page", "action_required", "page"):
+        raise PaymentUnderWay(undecided.id)
+    return undecided
+
+
+def _check_payable(session: Session, booking: Booking, wish: PayWish) -> None:
+    if booking.status != "held":
+        raise _past(booking)
+    if session.scalar(LAPSED, {"id": booking.id}):
+        raise _expired()
+    unnamed = select(Passenger.id).where(Passenger.booking_id == booking.id, Passenger.ticket_name.is_(None))
+    if booking.contact_email is None or session.scalar(unnamed.limit(1)) is not None:
+        raise NamesMissing(_("Every traveller needs a name before the booking can be paid."))
+    balance = Money(booking.total_minor - booking.paid_minor, booking.currency)
+    if wish.amount not in (None, balance):
+        raise PriceMismatch(balance=balance)
+
+
+def _begin(session: Session, booking: Booking, wish: PayWish) -> Payment:
+    least = clock.now() + timedelta(minutes=rules.PAYING_MINUTES)
+    if booking.expires_at is not None and booking.expires_at < least:
+        _prolong(session, booking, rules.PAYING_MINUTES)
+    return payments.begin(
+        session,
+        payable=booking.id,
+        amount_minor=booking.total_minor - booking.paid_minor,
+        currency=booking.currency,
+        method=wish.method,
+        key=wish.key,
+        gateway=wish.gateway,
+    )
+
+
+def settle_payment(session: Session, payment_id: UUID, outcome: Outcome) -> Payment:
+    """Write down what the gateway said, and confirm the booking if the money came. Hearing it again changes nothing.
+
+    The payer's return, the check letter and the API all end here. Money for seats that are gone, or for a booking that
+    is paid already, goes back at once, and the contact is told. Raises UnknownPayment.
+    """
+    payable = payments.payable_of(session, payment_id)
+    booking = session.get_one(Booking, payable, with_for_update=True, populate_existing=True)
+    payment = payments.record(session, payment_id, outcome)
+    if payment.state == "succeeded" and payment.applied_at is None:
+        payments.apply(session, payment)
+        _put_to_use(session, booking, payment)
+    return payment
+
+
+def _put_to_use(session: Session, booking: Booking, payment: Payment) -> None:
+    if booking.status == "held" and _sell(session, booking):
+        _confirm(session, booking, payment)
+        return
+    late = booking.status in ("held", "expired")
+    refund_id = payments.refund(session, payment, reason="seats_gone" if late else "paid_twice")
+    audit.record(session, "payment.returned", "booking", booking.reference, after={"paymentId": str(payment.id)})
+    if booking.status == "held":
+        _expire(session, booking, refund_id=refund_id)
+    elif late:
+        _tell_expired(session, booking, refund_id)
+
+
+def _sell(session: Session, booking: Booking) -> bool:
+    try:
+        with session.begin_nested():
+            sell_claims(session, holder=booking.id, expected=len(queries.flight_ids(session, booking.id)))
+    except ClaimsLost:
+        return False
+    return True
+
+
+def _confirm(session: Session, booking: Booking, payment: Payment) -> None:
+    booking.status, booking.expires_at, booking.confirmed_at = "confirmed", None, clock.now()
+    booking.paid_minor += payment.amount_minor
+    session.flush()
+    _issue_tickets(session, booking)
+    name = str(booking.id)
+    outbox.post(session, "booking.confirmed", key=name, queue="mail", bookingId=name)
+    outbox.post(session, "analytics.booking", key=name, bookingId=name)
+    audit.record(
+        session,
+        "booking.confirmed",
+        "booking",
+        booking.reference,
+        actor_id=booking.user_id,
+        before={"status": "held"},
+        after={"status": "confirmed", "paidMinor": booking.paid_minor, "currency": booking.currency},
+    )
+
+
+def _issue_tickets(session: Session, booking: Booking) -> None:
+    found = select(Passenger.id).where(Passenger.booking_id == booking.id).order_by(Passenger.position)
+    passengers = session.scalars(found).all()
+    prefix = queries.ticket_prefix(session, booking.id)
+    serials = session.scalars(SERIALS, {"count": len(passengers)}).all()
+    numbers = [f"{prefix}{serial:010d}" for serial in serials]
+    pairs = zip(numbers, passengers, strict=True)
+    session.execute(insert(Ticket), [{"number": number, "passenger_id": who} for number, who in pairs])
+    flights = queries.flight_ids(session, booking.id)
+    coupons = [
+        {"ticket_number": number, "position": at, "flight_id": flight}
+        for number in numbers
+        for at, flight in enumerate(flights)
+    ]
+    session.execute(insert(Coupon), coupons)
