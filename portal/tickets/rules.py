@@ -1,0 +1,240 @@
+"""A booking turned into what stands on paper and in mails: tickets, travellers, a receipt that adds up, terms in words.
+
+Pure: no session, no clock. Words are in the reader's language at the moment of the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from portal.booking.rules import BookingView, ChargeView, PassengerView, SliceView
+from portal.flights.queries import FlightView
+from portal.kit import money
+from portal.kit.i18n import gettext as _
+from portal.kit.i18n import price
+
+
+TermLines = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One flight as a ticket; `wait_minutes` is the time for changing planes after it, None after the last."""
+
+    flight: FlightView
+    wait_minutes: int | None
+
+    @property
+    def departure_zone(self) -> str:
+        """The zone that the departure is told in: `EST, UTC−5`."""
+        return zone_words(self.flight.departure)
+
+    @property
+    def arrival_zone(self) -> str:
+        """The zone that the arrival is told in."""
+        return zone_words(self.flight.arrival)
+
+    @property
+    def shift(self) -> str:
+        """`+1` where the calendar on arrival is a day ahead, `−1` where it is behind, else nothing."""
+        return f"{self.flight.day_shift:+d}".replace("-", "−") if self.flight.day_shift else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """One direction: its heading, the fare it was sold under, its flights."""
+
+    label: str
+    piece: SliceView
+    legs: tuple[Leg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Traveller:
+    """A line of the passenger list; `name` is what the fonts can print: as typed, or else as on the ticket."""
+
+    name: str
+    ticket_name: str
+    type_label: str
+    ticket_number: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    """A line of the receipt: what each kind of traveller pays of it (None: nothing), and all together."""
+
+    label: str
+    amounts: tuple[int | None, ...]
+    sum_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The price as a table: a column for each kind of traveller, a row for each fare, tax and fee."""
+
+    columns: tuple[str, ...]
+    rows: tuple[ReceiptRow, ...]
+    totals: tuple[int, ...]
+    sum_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a fare allows, in words, and the trips that it holds for."""
+
+    label: str
+    lines: TermLines
+
+
+def zone_words(moment: datetime) -> str:
+    """Return the zone of an aware `moment` as people know it, with its offset: `EST, UTC−5`."""
+    minutes = int((moment.utcoffset() or timedelta()).total_seconds()) // 60
+    hours, rest = divmod(abs(minutes), 60)
+    offset = f"UTC{'−' if minutes < 0 else '+'}{hours}{f':{rest:02}' if rest else ''}"
+    name = moment.tzname() or ""
+    return f"{name}, {offset}" if name.isalpha() and name != "UTC" else offset
+
+
+def trips(view: BookingView) -> tuple[Trip, ...]:
+    """Return the directions of the booking in order."""
+    return tuple(Trip(_trip_label(view, piece), piece, _legs(piece.flights)) for piece in view.slices)
+
+
+def _trip_label(view: BookingView, piece: SliceView) -> str:
+    first = view.slices[0]
+    if len(view.slices) == 1:
+        return _("Your flight")
+    if len(view.slices) == 2 and piece.position != first.position and piece.destination.code == first.origin.code:
+        return _("Return")
+    if piece.position == first.position:
+        return _("Outbound")
+    return _("Onward")
+
+
+def _legs(flights: Sequence[FlightView]) -> tuple[Leg, ...]:
+    waits = [_minutes(one.arrival_at, other.departure_at) for one, other in pairwise(flights)]
+    return tuple(Leg(flight, wait) for flight, wait in zip(flights, [*waits, None], strict=True))
+
+
+def _minutes(start: datetime, end: datetime) -> int:
+    return round((end - start).total_seconds() / 60)
+
+
+def type_label(kind: str) -> str:
+    """Return what a passenger of this type is called."""
+    return {"adult": _("Adult"), "child": _("Child"), "infant": _("Infant on a lap")}[kind]
+
+
+def travellers(view: BookingView, *, is_printable: Callable[[str], bool]) -> tuple[Traveller, ...]:
+    """Return the passenger list in order; a name that cannot be printed as typed stands as on the ticket."""
+    return tuple(_traveller(one, is_printable) for one in view.passengers)
+
+
+def _traveller(one: PassengerView, is_printable: Callable[[str], bool]) -> Traveller:
+    ticket_name = one.ticket_name or ""
+    name = one.name if one.name and is_printable(one.name) else ticket_name
+    return Traveller(name, ticket_name, type_label(one.type), shown_number(one.ticket_number))
+
+
+def shown_number(number: str | None) -> str:
+    """Return a ticket number as it is read aloud: airline, then serial."""
+    return f"{number[:3]} {number[3:]}" if number else "–"
+
+
+def receipt(view: BookingView) -> Receipt:
+    """Return the price of the booking as a table whose rows and columns both add up to its total, to the cent.
+
+    Travellers who pay the same, line by line, share a column that says what each of them pays.
+    """
+    groups = _groups(view)
+    keys = sorted(dict.fromkeys(_row_key(charge) for charge in view.charges), key=lambda key: key[0] != "fare")
+    rows = tuple(_row(view, key, groups) for key in keys)
+    totals = tuple(sum(one.amount_minor for one in _charges_of(view, group[0])) for group in groups)
+    return Receipt(tuple(_column(group) for group in groups), rows, totals, sum(row.sum_minor for row in rows))
+
+
+RowKey = tuple[str, str, int | None]
+
+
+def _row_key(charge: ChargeView) -> RowKey:
+    """Fares stand a direction each; a tax or fee is one line for the whole journey."""
+    return (charge.code, charge.label, charge.slice_position if charge.code == "fare" else None)
+
+
+def _charges_of(view: BookingView, passenger: PassengerView) -> list[ChargeView]:
+    return [charge for charge in view.charges if charge.passenger_id == passenger.id]
+
+
+def _groups(view: BookingView) -> list[list[PassengerView]]:
+    groups: dict[Any, list[PassengerView]] = {}
+    for one in view.passengers:
+        paid = tuple(sorted((_row_key(charge), charge.amount_minor) for charge in _charges_of(view, one)))
+        groups.setdefault((one.type, str(paid)), []).append(one)
+    return list(groups.values())
+
+
+def _column(group: list[PassengerView]) -> str:
+    label = type_label(group[0].type)
+    return f"{label} × {len(group)}" if len(group) > 1 else label
+
+
+def _row(view: BookingView, key: RowKey, groups: list[list[PassengerView]]) -> ReceiptRow:
+    amounts = tuple(_amount(_charges_of(view, group[0]), key) for group in groups)
+    whole = sum(charge.amount_minor for charge in view.charges if _row_key(charge) == key)
+    return ReceiptRow(_row_label(view, key), amounts, whole)
+
+
+def _amount(charges: Sequence[ChargeView], key: RowKey) -> int | None:
+    found = [charge.amount_minor for charge in charges if _row_key(charge) == key]
+    return sum(found) if found else None
+
+
+def _row_label(view: BookingView, key: RowKey) -> str:
+    _code, label, position = key
+    piece = next((one for one in view.slices if one.position == position), None)
+    if piece is None:
+        return _(label)
+    return f"{_(label)} {piece.origin.code}–{piece.destination.code}"
+
+
+def terms(view: BookingView) -> tuple[Terms, ...]:
+    """Return what each fare of the booking allows, in words; directions under the same terms share them."""
+    found: dict[tuple[str, TermLines], list[str]] = {}
+    for piece in view.slices:
+        route = f"{piece.origin.code}–{piece.destination.code}"
+        found.setdefault((piece.brand, _term_lines(piece.conditions)), []).append(route)
+    return tuple(Terms(f"{brand}: {', '.join(routes)}", lines) for (brand, lines), routes in found.items())
+
+
+def _term_lines(conditions: dict[str, Any]) -> TermLines:
+    return (
+        (_("Cabin bag"), _("included") if conditions.get("cabinBag") else _("not included")),
+        (_("Checked bags"), _bags(conditions.get("checkedBags") or 0)),
+        (_("Choice of seat"), _seat_words(conditions.get("seat") or {})),
+        (_("Change"), _term(conditions.get("change") or {})),
+        (_("Refund"), _term(conditions.get("refund") or {})),
+    )
+
+
+def _bags(count: int) -> str:
+    return _("%(count)d each, included") % {"count": count} if count else _("not included")
+
+
+def _seat_words(term: dict[str, Any]) -> str:
+    if not term.get("allowed", True):
+        return _("given at check-in")
+    return _("included") if term.get("included") else _("for a fee")
+
+
+def _term(term: dict[str, Any]) -> str:
+    penalty = term.get("penalty")
+    if not term.get("allowed"):
+        return _("not allowed")
+    if penalty is None or money.parse(penalty["amount"], penalty["currency"]).minor == 0:
+        return _("free of charge")
+    amount = money.parse(penalty["amount"], penalty["currency"])
+    return _("for %(amount)s each") % {"amount": price(amount.minor, amount.currency)}
