@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import gzip
+import io
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO, cast
 
 import uvicorn
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
 from portal.accounts.forms import Registration
-from portal.kit import db, ids, logs
+from portal.flights import service as flights
+from portal.flights.errors import TimetableRefused
+from portal.flights.forms import timetable_rows
+from portal.kit import clock, db, ids, logs
 from portal.kit.errors import ConfigurationError, Invalid
 from portal.kit.settings import ROOT, Settings, read
 from portal.kit.validation import parse
+from portal.places import service as places
+from portal.pricing import service as pricing
+
+# Each step brings one room's part of the demo up to date, and returns how many rows that added, if it counts them.
+DEMO_STEPS: tuple[tuple[str, Callable[[Session], int | None]], ...] = (
+    ("Airports", lambda session: 0 if places.count(session) else places.load(session)),
+    ("Brands and taxes", pricing.ensure_reference_rows),
+    ("Flights, from 60 days ago to a year ahead", lambda session: flights.extend_demo(session, clock.now().date())),
+    ("Accounts", accounts.ensure_demo_users),
+)
 
 
 def migrate(settings: Settings, _: argparse.Namespace) -> int:
@@ -96,6 +114,47 @@ def _registration(given: argparse.Namespace, password: str) -> dict[str, str]:
     return {"email": given.email, **names, "password": password, "confirmPassword": password}
 
 
+def demo(settings: Settings, _: argparse.Namespace) -> int:
+    """Load the demo airline: airports, prices, a rolling year of flights, accounts. What is there is left alone."""
+    db.connect(settings)
+    for words, step in DEMO_STEPS:
+        started = time.monotonic()
+        with db.writing() as session:
+            done = step(session)
+        seconds = time.monotonic() - started
+        print(f"{words}: {f'{done:,} new' if done else 'in place'} ({seconds:.1f} s)", flush=True)
+    return 0
+
+
+def schedule_import(settings: Settings, given: argparse.Namespace) -> int:
+    """Import a timetable file (CSV, also gzipped): all of its flights or, with a report of every bad row, none."""
+    db.connect(settings)
+    try:
+        with given.file.open("rb") as raw, db.writing() as session:
+            plain = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
+            rows = timetable_rows(io.TextIOWrapper(cast(IO[bytes], plain), "utf-8-sig", "replace", newline=""))
+            bar = _bar(raw, given.file.stat().st_size)
+            counts = flights.import_timetable(session, rows, bad_row=_bad_row, progress=bar, dry_run=given.dry_run)
+    except (TimetableRefused, OSError) as no:
+        print(no, file=sys.stderr)
+        return 1
+    done = "Would be" if given.dry_run else "Done"
+    print(f"{done}: {counts.added:,} added, {counts.changed:,} changed, {counts.unchanged:,} unchanged.")
+    return 0
+
+
+def _bad_row(line: int, reason: str) -> None:
+    print(f"line {line}: {reason}")
+
+
+def _bar(file: IO[bytes], size: int) -> Callable[[str, int], None]:
+    def show(doing: str, rows: int) -> None:
+        part = min(file.tell() / size, 1.0) if doing == "reading" else 1.0
+        print(f"[{'#' * round(20 * part):<20}] {doing} {rows:,} rows", file=sys.stderr, flush=True)
+
+    return show
+
+
 def config_check(settings: Settings, _: argparse.Namespace) -> int:
     """Say that the configuration is fit to start with (it was read to get here)."""
     print(f"The configuration is good for {settings.env}.")
@@ -113,6 +172,11 @@ def parser() -> argparse.ArgumentParser:
     server.add_argument("--workers", type=int, default=1)
     _verb(verbs, "worker", worker)
     _verb(verbs, "relay", relay)
+    _verb(verbs, "demo", demo)
+    schedule = verbs.add_parser("schedule", help="timetables").add_subparsers(dest="what", required=True)
+    timetable = _verb(schedule, "import", schedule_import)
+    timetable.add_argument("file", type=Path)
+    timetable.add_argument("--dry-run", action="store_true", help="check and count, but keep nothing")
     user = verbs.add_parser("user", help="people with accounts").add_subparsers(dest="what", required=True)
     person = _verb(user, "create", user_create)
     person.add_argument("--email", required=True)

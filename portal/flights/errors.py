@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.kit.errors import Conflict, NotFound
+from portal.kit.errors import Conflict, Invalid, NotFound
 
 
 class SoldOut(Conflict):
@@ -27,3 +27,9 @@ class UnknownFlight(NotFound):
     """No flight has this id."""
 
     status, code, title = 404, "not_found", "There is no such flight"
+
+
+class TimetableRefused(Invalid):
+    """A timetable has rows that cannot be kept, or is no timetable; nothing of it was."""
+
+    status, code, title = 422, "timetable_refused", "This timetable cannot be imported"

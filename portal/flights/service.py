@@ -1,4 +1,4 @@
-"""What may be done with flights: take, extend, sell and release seats.
+"""What may be done with flights: take, extend, sell and release seats; import a timetable; keep the demo rolling.
 
 The counters of `flight_cabins` are the only scarce numbers. One conditional UPDATE per cabin both looks and takes, in
 sorted (flight, cabin) order; whoever already holds claims locks them before any cabin. Nothing here ever waits for a
@@ -7,16 +7,24 @@ claim while it holds a cabin, so no two callers can wait for each other – as l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from portal.flights.errors import ClaimsLost, FlightClosed, SoldOut
+from portal.flights import demo, fleet, timetable
+from portal.flights.errors import ClaimsLost, FlightClosed, SoldOut, TimetableRefused
+from portal.flights.forms import TimetableParser
+from portal.flights.rules import DatedFlight
+from portal.flights.timetable import Counts
+from portal.places.queries import all_places, places_by_code
+from portal.places.service import mark_served
+
+PROGRESS_EVERY = 10_000
 
 TAKE = text(
     """
@@ -114,6 +122,82 @@ def release_claims(session: Session, *, holder: UUID) -> None:
             for row in gone
         ),
     )
+
+
+def import_timetable(
+    session: Session,
+    rows: Iterable[tuple[int, list[str]]],
+    *,
+    bad_row: Callable[[int, str], None],
+    progress: Callable[[str, int], None],
+    dry_run: bool = False,
+) -> Counts:
+    """Keep the flights of `rows` (line number and cells in the order of forms.COLUMNS), all of them or none.
+
+    Every reason why a row cannot be kept goes to `bad_row` with its line number; any at all raises TimetableRefused.
+    A flight that is known (by carrier, number, origin and departure date) is changed unless its seats are held or sold;
+    the same file twice changes nothing. `progress` hears what is being done, to how many rows. `dry_run` only looks.
+    """
+    wrong: list[int] = []
+
+    def report(line: int, reason: str) -> None:
+        wrong.append(line)
+        bad_row(line, reason)
+
+    total = timetable.stage(session, _parsed(session, rows, report, progress))
+    progress("checking", total)
+    for line, reason in timetable.conflicts(session):
+        report(line, reason)
+    if wrong:
+        raise TimetableRefused(f"{len(set(wrong)):,} bad rows; nothing was imported.")
+    counts = timetable.counts(session)
+    if not dry_run:
+        progress("writing", total)
+        _keep_staged(session)
+    return counts
+
+
+def extend_demo(session: Session, today: date) -> int:
+    """Bring the demo airline's flights up to a year ahead of `today`; returns how many were added.
+
+    The first call also makes aircraft, airlines and the 60 days before. Airports must be there.
+    """
+    fleet.ensure_aircraft(session)
+    last = timetable.last_day(session, demo.CARRIER)
+    first, until = (last + timedelta(days=1) if last else today - demo.BEFORE), today + demo.AHEAD
+    if first > until:
+        return 0
+    network = demo.network()
+    places = places_by_code(session, {code for route in network for code in (route.origin, route.destination)})
+    added = timetable.stage(session, demo.flights(network, places, first, until))
+    _keep_staged(session)
+    return added
+
+
+def _parsed(
+    session: Session,
+    rows: Iterable[tuple[int, list[str]]],
+    report: Callable[[int, str], None],
+    progress: Callable[[str, int], None],
+) -> Iterator[DatedFlight]:
+    fleet.ensure_aircraft(session)
+    parser = TimetableParser(all_places(session), fleet.aircraft_codes(session))
+    for count, (line, cells) in enumerate(rows, 1):
+        found = parser.parse(line, cells)
+        if isinstance(found, DatedFlight):
+            yield found
+        else:
+            for reason in found:
+                report(line, reason)
+        if count % PROGRESS_EVERY == 0:
+            progress("reading", count)
+
+
+def _keep_staged(session: Session) -> None:
+    fleet.ensure_carriers(session, timetable.carriers(session))
+    timetable.merge(session)
+    session.execute(text("analyze flights, flight_cabins"))
+    mark_served(session)
 
 
 def _take(session: Session, holder: UUID, wish: SeatWish, minutes: int) -> datetime:

@@ -10,7 +10,7 @@ from portal.kit.openapi import operation
 from portal.kit.web import Request, endpoint
 from portal.places import queries
 from portal.places.errors import UnknownAirport
-from portal.places.forms import AirportList, AirportOut, AirportQuery, airport_out
+from portal.places.forms import AirportList, AirportOut, AirportQuery
 
 
 @operation("Find airports", query=AirportQuery, answer=AirportList)
@@ -18,7 +18,7 @@ def airports(_: Request, query: AirportQuery) -> Response:
     """Answer the airports that `q` may mean; those with flights come first."""
     with db.reading() as session:
         found = queries.find(session, query.q, query.limit)
-    return _public(AirportList(data=tuple(airport_out(place) for place in found)).wire())
+    return _public(AirportList(data=tuple(AirportOut.model_validate(place) for place in found)).wire())
 
 
 @operation("One airport", answer=AirportOut, errors=(UnknownAirport,))
@@ -29,7 +29,7 @@ def airport(request: Request) -> Response:
         known = queries.places_by_code(session, [code])
     if code not in known:
         raise UnknownAirport()
-    return _public(airport_out(known[code]).wire())
+    return _public(AirportOut.model_validate(known[code]).wire())
 
 
 def _public(body: object) -> JSONResponse:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from portal.kit.validation import Wire
-from portal.places.queries import Place
 
 
 class AirportQuery(Wire):
@@ -18,7 +17,9 @@ class AirportQuery(Wire):
 
 
 class AirportOut(Wire):
-    """An airport. `country` is its ISO 3166 code."""
+    """An airport. `country` is its ISO 3166 code. Made of a Place by `AirportOut.model_validate(place)`."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     code: str
     name: str
@@ -35,17 +36,3 @@ class AirportList(Wire):
 
     data: tuple[AirportOut, ...]
     next_cursor: str | None = None
-
-
-def airport_out(place: Place) -> AirportOut:
-    """Return `place` as the API shows it."""
-    return AirportOut(
-        code=place.code,
-        name=place.name,
-        city=place.city,
-        country=place.country,
-        country_name=place.country_name,
-        time_zone=place.time_zone,
-        latitude=place.latitude,
-        longitude=place.longitude,
-    )

@@ -15,10 +15,12 @@ from portal.places.rules import plain
 COLUMNS = "code, name, city, country, country_name, time_zone, latitude, longitude"
 
 BY_CODE = text(f"select {COLUMNS} from airports where code = any(:codes)")  # noqa: S608 – a constant list of columns
+ALL = text(f"select {COLUMNS} from airports")  # noqa: S608 – a constant list of columns
 
 # Tried in this order; the first that finds anything answers. Every word begins a word of the airport's text (`___ ` at
 # the front is the code, after which the city's name begins); then a few hundred known airports, loosely similar
-# (letters swapped or wrong); then all airports, a little similar – the only slow one, some 60 ms, for what is hardly ever typed.
+# (letters swapped or wrong); then all airports, a little similar – the only slow one, some 60 ms, for
+# what is hardly ever typed.
 WORDS = text(
     f"""
     select {COLUMNS} from airports where code = :code or search_text ~ all(cast(:words as text[]))
@@ -60,6 +62,11 @@ def places_by_code(session: Session, codes: Collection[str]) -> dict[str, Place]
     """Return the airports among `codes`; an unknown code is simply not in the answer."""
     rows = session.execute(BY_CODE, {"codes": list(codes)})
     return {row.code: Place(*row) for row in rows}
+
+
+def all_places(session: Session) -> dict[str, Place]:
+    """Return every airport by its code."""
+    return {row.code: Place(*row) for row in session.execute(ALL)}
 
 
 def find(session: Session, typed: str, limit: int = 8) -> list[Place]:
