@@ -13,9 +13,12 @@ from email.message import EmailMessage
 from uuid import UUID
 
 from portal.accounts import service as accounts
+from portal.booking import service as booking
+from portal.booking.queries import BookingView, booking_by_id
 from portal.kit import clock, db, idempotency, mail, outbox
 from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
+from portal.tickets import service as tickets
 from tasks.schedule import ROUNDS
 
 Handler = Callable[[Settings, Letter], None]
@@ -55,6 +58,37 @@ def sweep_accounts(_: Settings, __: Letter) -> None:
         accounts.sweep(session, clock.now())
 
 
+def booking_confirmed(settings: Settings, letter: Letter) -> None:
+    """Make the itinerary and send the tickets; a booking that was cancelled in the meantime gets neither."""
+    view = _booking(letter)
+    if view.status != "confirmed":
+        return
+    with db.writing() as session:
+        pdf = tickets.itinerary(session, view, settings)
+    deliver(settings, letter.kind, tickets.confirmation_mail(view, settings, pdf))
+
+
+def booking_expired(settings: Settings, letter: Letter) -> None:
+    """Tell of a hold that ran out, and of money that was taken back."""
+    deliver(settings, letter.kind, tickets.expired_mail(_booking(letter), settings, letter.payload["refundId"]))
+
+
+def _booking(letter: Letter) -> BookingView:
+    with db.reading() as session:
+        view = booking_by_id(session, UUID(letter.payload["bookingId"]))
+    if view is None:
+        raise outbox.Hopeless("The booking is gone.")
+    return view
+
+
+def expire_holds(_: Settings, __: Letter) -> None:
+    """Tidy the holds whose time is over, one a transaction."""
+    expired = 1
+    while expired:
+        with db.writing() as session:
+            expired = booking.expire_lapsed(session)
+
+
 def deliver(settings: Settings, kind: str, message: EmailMessage) -> None:
     """Send a message once: note it, hand it over outside any transaction, note that it was taken."""
     with db.writing() as session:
@@ -68,6 +102,9 @@ def deliver(settings: Settings, kind: str, message: EmailMessage) -> None:
 
 HANDLERS: dict[str, Handler] = {
     "accounts.sweep": sweep_accounts,
+    "booking.confirmed": booking_confirmed,
+    "booking.expired": booking_expired,
+    "holds.expire": expire_holds,
     "mail.account_exists": account_exists,
     "mail.account_welcome": welcome,
     "idempotency.sweep": sweep_idempotency,

@@ -29,6 +29,7 @@ class Round:
 
 
 ROUNDS = (
+    Round("holds.expire", timedelta(seconds=30)),
     Round("accounts.sweep", timedelta(hours=6)),
     Round("idempotency.sweep", timedelta(hours=1)),
     Round("outbox.sweep", timedelta(hours=1)),

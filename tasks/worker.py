@@ -237,6 +237,8 @@ def _end_without(owner: int) -> None:
 
 def run(settings: Settings) -> None:
     """Work until TERM or INT; then finish what runs, give back what takes too long, and return."""
+    import portal.kit.paper  # noqa: F401 – loaded once here, shared by the processes that are forked from this one
+
     queue = Queue(settings)
     queue.huey.several = settings.worker_processes > 1
     queue.huey.on_startup("connect")(lambda: db.connect(settings))

@@ -7,6 +7,8 @@ offered to readers once nearly all of the template portal.pot is translated; unt
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
 from functools import cache, lru_cache
@@ -64,6 +66,16 @@ def choose(cookie: str, accepted: str) -> str:
     """Return the offered language that suits best: the reader's own choice, else the browser's, else English."""
     wishes = [part.split(";")[0].strip() for part in accepted[:200].split(",")]
     return negotiate_locale([w for w in (cookie, *wishes) if w], list(offered()), sep="-") or SOURCE
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Let everything within the block be said in `language`: what is written to a reader who is not the one asking."""
+    token = locale.set(language)
+    try:
+        yield
+    finally:
+        locale.reset(token)
 
 
 def gettext(message: str) -> str:

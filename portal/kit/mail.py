@@ -104,13 +104,10 @@ def _bodies(settings: Settings, template: str, locale: str, context: dict[str, A
         "brand_name": settings.email_from_name,
         "demo": settings.demo,
     }
-    token = i18n.locale.set(locale)
-    try:
+    with i18n.speaking(locale):
         whole = {**common, **context}
         text, html = (templates().get_template(f"mail/{template}.{kind}").render(whole) for kind in ("txt", "html"))
-        return text.strip() + "\n", html
-    finally:
-        i18n.locale.reset(token)
+    return text.strip() + "\n", html
 
 
 def _address(address: str, name: str = "") -> Address:

@@ -62,11 +62,8 @@ def stationery() -> Stationery:
 def pdf(settings: Settings, template: str, *, made_at: datetime, locale: str = "en", **context: Any) -> bytes:
     """Return templates/pdf/<template>.html as a PDF in the reader's language; `made_at` stands in its metadata."""
     common = {"locale": locale, "brand_name": settings.email_from_name, "demo": settings.demo, "made_at": made_at}
-    token = i18n.locale.set(locale)
-    try:
+    with i18n.speaking(locale):
         html = templates().get_template(f"pdf/{template}.html").render({**common, **context})
-    finally:
-        i18n.locale.reset(token)
     kept = stationery()
     return bytes(
         HTML(string=html, url_fetcher=kept.fetcher).write_pdf(

@@ -1,7 +1,62 @@
-"""Api of tickets."""
+"""A booking's files for programs."""
 
 from __future__ import annotations
 
-from starlette.routing import Route
+from starlette.responses import Response
 
-routes: list[Route] = []
+from portal.booking.errors import UnknownBooking
+from portal.booking.rules import BookingView
+from portal.kit import db, grants, ids, limits, mail
+from portal.kit.openapi import operation
+from portal.kit.web import Request, endpoint
+from portal.tickets import service
+from portal.tickets.errors import NotConfirmed
+from portal.tickets.forms import FileQuery
+
+
+@operation(
+    "The itinerary of a confirmed booking",
+    query=FileQuery,
+    media_type="application/pdf",
+    errors=(UnknownBooking, NotConfirmed),
+)
+def itinerary(request: Request, query: FileQuery) -> Response:
+    """Return the itinerary as PDF to the owner, staff, the booking's token, or who knows a traveller's family name."""
+    view = _seen(request, query)
+    with db.writing() as session:
+        return _file(service.itinerary(session, view, request.settings))
+
+
+@operation(
+    "The flights of a confirmed booking for a calendar",
+    query=FileQuery,
+    media_type="text/calendar",
+    errors=(UnknownBooking, NotConfirmed),
+)
+def calendar(request: Request, query: FileQuery) -> Response:
+    """Return the flights as an iCalendar file to the same askers."""
+    return _file(service.calendar(_seen(request, query), request.settings))
+
+
+def _seen(request: Request, query: FileQuery) -> BookingView:
+    viewer, reference = request.viewer, ids.normal_reference(request.path_params["reference"])
+    asker = service.Asker(
+        user_id=viewer.id if viewer else None,
+        staff=viewer is not None and viewer.is_staff,
+        granted=grants.granted(request, reference),
+        family_name=query.family_name,
+        address=limits.caller(request.scope),
+    )
+    with db.reading() as session:
+        return service.find(session, reference, asker, request.settings)
+
+
+def _file(made: mail.File) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="{made.name}"', "Cache-Control": "private, no-store"}
+    return Response(made.content, media_type=made.media_type, headers=headers)
+
+
+routes = [
+    endpoint("/api/bookings/{reference}/itinerary.pdf", itinerary),
+    endpoint("/api/bookings/{reference}/calendar.ics", calendar),
+]

@@ -17,7 +17,6 @@ from portal.kit import money
 from portal.kit.i18n import gettext as _
 from portal.kit.i18n import price
 
-
 TermLines = tuple[tuple[str, str], ...]
 
 

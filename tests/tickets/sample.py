@@ -33,8 +33,16 @@ BASIC = {
     "checkedBags": 0,
 }
 LINES = {
-    "adult": (("fare", "Fare", 24400), ("US", "US transportation tax (7.5 %)", 1830), ("ZP", "US flight segment tax", 530)),
-    "child": (("fare", "Fare", 18300), ("US", "US transportation tax (7.5 %)", 1373), ("ZP", "US flight segment tax", 530)),
+    "adult": (
+        ("fare", "Fare", 24400),
+        ("US", "US transportation tax (7.5 %)", 1830),
+        ("ZP", "US flight segment tax", 530),
+    ),
+    "child": (
+        ("fare", "Fare", 18300),
+        ("US", "US transportation tax (7.5 %)", 1373),
+        ("ZP", "US flight segment tax", 530),
+    ),
     "infant": (("fare", "Fare", 2440), ("US", "US transportation tax (7.5 %)", 183)),
 }
 THERE = ((("JFK", "LAX", date(2027, 3, 1), time(8, 0), 375),),)

@@ -1,0 +1,11 @@
+"""Every way that tickets can say no."""
+
+from __future__ import annotations
+
+from portal.kit.errors import Conflict
+
+
+class NotConfirmed(Conflict):
+    """There are no tickets for what is not paid, or no longer stands."""
+
+    code, title = "not_confirmed", "There are no tickets for this booking"
