@@ -1,17 +1,234 @@
-"""The API described: /api/openapi.json for programs."""
+"""The API described: /api/openapi.json for programs, /api/docs for people – both of this very process."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
 from starlette.responses import JSONResponse, Response
 
+from portal.kit.errors import PortalError
 from portal.kit.openapi import document
-from portal.kit.web import Request, endpoint
+from portal.kit.web import Request, endpoint, page, render
+
+TITLE = "Flight portal API"
+DEPTH = 6
+SAMPLES = {
+    "email": "robin@example.com",
+    "date": "2027-03-01",
+    "date-time": "2027-03-01T08:00:00Z",
+    "time": "08:30",
+    "uuid": "3f0c5c3e-6a5e-4a0e-9d57-0f4c6ad1b2ce",
+}
+NAMES = {"origin": "JFK", "destination": "LAX", "currency": "USD", "amount": "123.45", "reference": "K7QX2M"}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A parameter or a field: its name, kind in words, schema to read on, whether it must be there, and a remark."""
+
+    name: str
+    kind: str
+    schema: str
+    required: bool
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One status that an operation may answer with."""
+
+    status: str
+    words: str
+    kind: str
+    schema: str
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One operation, ready to print."""
+
+    anchor: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    signed_in: bool
+    parameters: tuple[Field, ...]
+    body: tuple[Field, ...]
+    body_schema: str
+    answers: tuple[Answer, ...]
+    curl: str
 
 
 def openapi(request: Request) -> Response:
     """Return the OpenAPI 3.1 document of this very process."""
-    described = document(request.app.routes, title="Flight portal API", version="1")
-    return JSONResponse(described)
+    return JSONResponse(_document(request))
 
 
-routes = [endpoint("/api/openapi.json", openapi)]
+def docs(request: Request) -> Response:
+    """Show the same to people: operations by subject, what they take and answer, an example to paste, every error."""
+    described = _document(request)
+    schemas = described["components"]["schemas"]
+    shown = {name: fields_of(schema) for name, schema in sorted(schemas.items())}
+    groups = _groups(described, request.settings.base_url)
+    problems = list(every_error())
+    return render(
+        request, "kit/api.html", groups=groups, schemas=shown, problems=problems, base_url=request.settings.base_url
+    )
+
+
+def _document(request: Request) -> dict[str, Any]:
+    """Describe this process's routes, once: they never change while it runs."""
+    state = request.app.state
+    if not hasattr(state, "openapi"):
+        state.openapi = document(request.app.routes, title=TITLE, version="1")
+    return cast(dict[str, Any], state.openapi)
+
+
+def every_error() -> Iterator[type[PortalError]]:
+    """Yield one class for each stable error code that this process can answer with, by status, then code."""
+    by_code: dict[str, type[PortalError]] = {}
+    waiting: list[type[PortalError]] = [PortalError]
+    while waiting:
+        error = waiting.pop(0)
+        by_code.setdefault(error.code, error)
+        waiting += error.__subclasses__()
+    yield from sorted(by_code.values(), key=lambda error: (error.status, error.code))
+
+
+def _groups(described: Mapping[str, Any], base_url: str) -> dict[str, list[Described]]:
+    groups: dict[str, list[Described]] = {}
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            made = _operation(described["components"]["schemas"], method.upper(), path, operation, base_url)
+            groups.setdefault(operation["tags"][0], []).append(made)
+    return groups
+
+
+def _operation(schemas: Any, method: str, path: str, operation: Any, base_url: str) -> Described:
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+    return Described(
+        anchor=operation["operationId"],
+        method=method,
+        path=path,
+        summary=operation["summary"],
+        description=operation["description"],
+        signed_in="security" in operation,
+        parameters=tuple(map(_parameter, operation["parameters"])),
+        body=fields_of(schemas[_name(body)]) if body and _name(body) in schemas else (),
+        body_schema=_name(body) if body else "",
+        answers=tuple(_answer(status, said) for status, said in sorted(operation["responses"].items())),
+        curl=_curl(schemas, method, path, operation, body, base_url),
+    )
+
+
+def _parameter(given: Any) -> Field:
+    kind, schema = kind_of(given["schema"])
+    note = given.get("description") or given["schema"].get("description", "")
+    where = {"path": "in the path", "header": "a header"}.get(given["in"], "")
+    return Field(given["name"], f"{kind}, {where}" if where else kind, schema, given["required"], note)
+
+
+def _answer(status: str, said: Any) -> Answer:
+    for media_type, content in said.get("content", {}).items():
+        kind, schema = kind_of(content["schema"])
+        return Answer(status, said["description"], media_type if kind == "file" else kind, schema)
+    return Answer(status, said["description"], "", "")
+
+
+def fields_of(schema: Mapping[str, Any]) -> tuple[Field, ...]:
+    """Return the fields of an object's schema."""
+    required = set(schema.get("required", ()))
+    rows = ((name, *kind_of(shape), shape) for name, shape in schema.get("properties", {}).items())
+    return tuple(Field(name, kind, link, name in required, _note(shape)) for name, kind, link, shape in rows)
+
+
+def _note(shape: Mapping[str, Any]) -> str:
+    limits = {
+        "minimum": "at least {}",
+        "maximum": "at most {}",
+        "minLength": "{} or more characters",
+        "maxLength": "at most {} characters",
+        "minItems": "{} or more",
+        "maxItems": "at most {}",
+    }
+    words = [shape["description"]] if shape.get("description") else []
+    words += [said.format(shape[name]) for name, said in limits.items() if name in shape and shape[name] != 1]
+    if shape.get("default") not in (None, [], ()):
+        words.append(f"else {shape['default']}")
+    return "; ".join(words)
+
+
+def kind_of(schema: Mapping[str, Any]) -> tuple[str, str]:
+    """Return a schema's kind in words, and the name of the component to read on ("" if there is none)."""
+    if "$ref" in schema:
+        return _name(schema), _name(schema)
+    if "anyOf" in schema:
+        kinds = [kind_of(one) for one in schema["anyOf"]]
+        return " or ".join(dict.fromkeys(kind for kind, _ in kinds)), next((link for _, link in kinds if link), "")
+    if schema.get("type") == "array":
+        kind, link = kind_of(schema.get("items", {}))
+        return f"list of {kind}", link
+    if "enum" in schema or "const" in schema:
+        return " | ".join(map(str, schema.get("enum", [schema.get("const")]))), ""
+    return _plain_kind(schema), ""
+
+
+def _plain_kind(schema: Mapping[str, Any]) -> str:
+    kinds = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "object"}
+    formats = {"date-time": "instant", "date": "date", "uuid": "id", "email": "e-mail", "binary": "file"}
+    kind = str(schema.get("type", "anything"))
+    return formats.get(schema.get("format", ""), kinds.get(kind, kind))
+
+
+def _name(schema: Mapping[str, Any]) -> str:
+    return str(schema.get("$ref", "")).rsplit("/", 1)[-1]
+
+
+def _curl(schemas: Any, method: str, path: str, operation: Any, body: Any, base_url: str) -> str:
+    query = [
+        f"{one['name']}={sample(schemas, one['schema'], one['name'])}"
+        for one in operation["parameters"]
+        if one["in"] == "query" and one["required"]
+    ]
+    address = path.replace("{reference}", "K7QX2M").replace("{code}", "JFK") + (f"?{'&'.join(query)}" if query else "")
+    verb = "" if method == "GET" else f"-X {method} "
+    lines = [f"curl {verb}'{base_url}{address}'"]
+    lines += ['-H "Authorization: Bearer $TOKEN"'] if "security" in operation else []
+    if body:
+        text = json.dumps(sample(schemas, body), ensure_ascii=False)
+        lines += ["-H 'Content-Type: application/json'", f"-d '{text}'"]
+    return " \\\n  ".join(lines)
+
+
+def sample(schemas: Mapping[str, Any], schema: Mapping[str, Any], name: str = "", depth: int = 0) -> Any:
+    """Return a value that fits the schema, believable where its name or format says what it is."""
+    if depth > DEPTH:
+        return None
+    if "$ref" in schema:
+        return sample(schemas, schemas[_name(schema)], name, depth + 1)
+    for key in ("examples", "enum"):
+        if schema.get(key):
+            return schema[key][0]
+    if "default" in schema or "const" in schema:
+        return schema.get("default", schema.get("const"))
+    if "anyOf" in schema:
+        return sample(schemas, schema["anyOf"][0], name, depth + 1)
+    if schema.get("type") == "array":
+        return [sample(schemas, schema.get("items", {}), name, depth + 1)]
+    if schema.get("type") == "object":
+        return _object(schemas, schema, depth)
+    plain: dict[str, Any] = {"integer": 1, "number": 1, "boolean": True}
+    return plain.get(str(schema.get("type")), SAMPLES.get(schema.get("format", ""), NAMES.get(name, "…")))
+
+
+def _object(schemas: Mapping[str, Any], schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    required = schema.get("required", ())
+    shapes = schema.get("properties", {}).items()
+    return {name: sample(schemas, shape, name, depth + 1) for name, shape in shapes if name in required}
+
+
+routes = [endpoint("/api/openapi.json", openapi), page("/api/docs", docs)]

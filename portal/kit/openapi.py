@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,11 +19,16 @@ from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from portal.kit.errors import Invalid, PortalError, TooMany
+from portal.kit.errors import Invalid, NotSignedIn, PortalError, TooMany
+from portal.kit.replay import LONGEST_KEY, NEVER_KEPT
 from portal.kit.validation import Wire, parse
-from portal.kit.web import Request, View
+from portal.kit.web import UNSAFE, Request, View
 
 Door = TypeVar("Door", bound=View)
+ABOUT = (
+    "Money is a decimal string with its currency, instants are ISO 8601 with offset, unknown is null. Errors are RFC "
+    "9457 problem details whose `code` is stable. Lists take `limit` and the `cursor` of the answer before."
+)
 
 
 class FieldProblem(Wire):
@@ -98,7 +104,7 @@ def document(routes: Iterable[BaseRoute], *, title: str, version: str) -> dict[s
             paths.setdefault(path, {})[method.lower()] = _describe(route, op, schemas, definitions.get("$defs", {}))
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version},
+        "info": {"title": title, "version": version, "description": ABOUT},
         "paths": paths,
         "components": {
             "schemas": definitions.get("$defs", {}),
@@ -116,8 +122,13 @@ def _describe(route: Route, op: Operation, schemas: Any, definitions: Any) -> di
     described: dict[str, Any] = {
         "operationId": (route.name or "").removeprefix("portal.").replace(".api.", "."),
         "summary": op.summary,
+        "description": _promise(route),
         "tags": [op.tag or (route.name or "").split(".")[1]],
-        "parameters": [*_path_parameters(route), *_query_parameters(op, schemas, definitions)],
+        "parameters": [
+            *_path_parameters(route),
+            *_query_parameters(op, schemas, definitions),
+            *_header_parameters(route),
+        ],
         "responses": _responses(op, schemas),
     }
     if op.body:
@@ -152,8 +163,23 @@ def _responses(op: Operation, schemas: Any) -> dict[str, Any]:
     elif op.media_type != "application/json":
         good["content"] = {op.media_type: {"schema": {"type": "string", "format": "binary"}}}
     answers = {str(op.status): good}
-    refusals: tuple[type[PortalError], ...] = (*op.errors, Invalid, TooMany)
-    for error in refusals:
-        content = {"application/problem+json": {"schema": schemas[(Problem, "serialization")]}}
-        answers.setdefault(str(error.status), {"description": error.title, "content": content})
+    content = {"application/problem+json": {"schema": schemas[(Problem, "serialization")]}}
+    signed_in: tuple[type[PortalError], ...] = (NotSignedIn,) if op.signed_in else ()
+    refusals: tuple[type[PortalError], ...] = (*op.errors, *signed_in, Invalid, TooMany)
+    for error in dict.fromkeys(refusals):
+        said = f"`{error.code}`: {error.title}."
+        known = answers.setdefault(str(error.status), {"description": "", "content": content})
+        known["description"] = f"{known['description']} {said}".strip()
     return answers
+
+
+def _promise(route: Route) -> str:
+    return inspect.getdoc(getattr(route.endpoint, "view", route.endpoint)) or ""
+
+
+def _header_parameters(route: Route) -> list[dict[str, Any]]:
+    if not (route.methods or set()) & UNSAFE or route.path.startswith(NEVER_KEPT):
+        return []
+    words = "Any text of yours, new for each thing to do: the same key and body get the first answer again."
+    shape = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY}
+    return [{"name": "Idempotency-Key", "in": "header", "required": False, "description": words, "schema": shape}]
