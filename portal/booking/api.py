@@ -1,7 +1,192 @@
-"""Api of booking."""
+"""Booking for programs: hold and name in one call, pay by token, ask how a payment ended, extend a hold."""
 
 from __future__ import annotations
 
-from starlette.routing import Route
+from typing import Any
+from uuid import UUID
 
-routes: list[Route] = []
+from sqlalchemy.orm import Session
+from starlette.responses import JSONResponse, Response
+
+from portal.booking import rules, service
+from portal.booking.errors import (
+    AlreadyPaid,
+    HoldExpired,
+    NamesMissing,
+    NoMoreTime,
+    OffersDoNotFit,
+    PaymentUnderWay,
+    PriceChanged,
+    PriceMismatch,
+    UnknownBooking,
+)
+from portal.booking.forms import (
+    BookingOut,
+    HoldWish,
+    MoneyWire,
+    NewBooking,
+    NewPayment,
+    PaymentOut,
+    PayWish,
+    booking_wire,
+)
+from portal.booking.queries import booking_view
+from portal.booking.rules import BookingView
+from portal.flights.errors import FlightClosed, SoldOut
+from portal.kit import clock, db, grants, i18n, ids
+from portal.kit.errors import FieldError, Invalid, PortalError
+from portal.kit.i18n import gettext as _
+from portal.kit.openapi import operation
+from portal.kit.replay import scope_of
+from portal.kit.web import Request, endpoint
+from portal.payments import gateway
+from portal.payments import queries as payment_queries
+from portal.payments.errors import PaymentRefused, UnknownPayment
+from portal.payments.models import Payment
+from portal.payments.queries import PaymentView
+from portal.payments.rules import OPEN, Order, refusal
+from portal.search.errors import OfferExpired, OfferUnknown
+from portal.search.rules import Offer
+from portal.search.service import read_offer
+
+HOLD_REFUSALS = (SoldOut, FlightClosed, OfferExpired, OfferUnknown, OffersDoNotFit, PriceChanged)
+PAY_REFUSALS = (PaymentRefused, UnknownBooking, HoldExpired, AlreadyPaid, NamesMissing, PaymentUnderWay, PriceMismatch)
+
+
+@operation("Hold seats and name who flies", body=NewBooking, answer=BookingOut, status=201, errors=HOLD_REFUSALS)
+def create(request: Request, body: NewBooking) -> Response:
+    """Hold the offers for these travellers; without a sign-in the answer carries a token for this one booking."""
+    if body.promo_code:
+        raise Invalid(errors=[FieldError("promoCode", _("We do not know this code."))])
+    offers = tuple(_offer(request, at, token) for at, token in enumerate(body.offer_ids))
+    user_id = request.viewer.id if request.viewer else None
+    expected = body.expected_total.money if body.expected_total else None
+    minutes = request.settings.hold_minutes
+    wish = HoldWish(offers, _key(request), user_id, i18n.locale.get(), minutes, expected)
+    with db.writing() as session:
+        booking = service.hold(session, wish)
+        if booking.contact_email is None:
+            service.name_passengers(session, booking.reference, body.wish())
+    token = None if request.viewer else grants.booking_token(request.settings, booking.reference)
+    with db.reading() as session:
+        view = booking_view(session, booking.reference)
+    location = {"Location": f"/api/bookings/{booking.reference}"}
+    return JSONResponse(_wire(view, token), 201, headers=location)
+
+
+def _offer(request: Request, at: int, token: str) -> Offer:
+    try:
+        return read_offer(request.settings, token)
+    except OfferUnknown as no:
+        raise OfferUnknown(no.detail, errors=[FieldError(f"offerIds.{at}", no.detail)]) from None
+
+
+def _key(request: Request) -> str:
+    given = request.headers.get("idempotency-key")
+    return f"api:{scope_of(request, asker(request))}:{given}" if given else f"api:{ids.secret(18)}"
+
+
+def asker(request: Request) -> str:
+    """Return who asks, so that two askers' keys never meet."""
+    if request.viewer is not None:
+        return str(request.viewer.id)
+    return request.headers.get("authorization") or (request.client.host if request.client else "")
+
+
+def _wire(view: BookingView | None, token: str | None = None) -> dict[str, Any]:
+    if view is None:
+        raise UnknownBooking()
+    return booking_wire(view, clock.now(), token=token)
+
+
+@operation("Hold the seats longer", answer=BookingOut, errors=(UnknownBooking, HoldExpired, NoMoreTime))
+def extend(request: Request) -> Response:
+    """Hold the seats for another HOLD_MINUTES from now, at most ten times."""
+    view = _mine(request)
+    with db.writing() as session:
+        service.extend(session, view.reference, minutes=request.settings.hold_minutes)
+    return JSONResponse(_wire(_mine(request)))
+
+
+@operation("Pay by a card's token", body=NewPayment, answer=PaymentOut, status=201, errors=PAY_REFUSALS)
+def pay(request: Request, body: NewPayment) -> Response:
+    """Charge what is due: 201 paid or action required, 202 not known yet, 402 refused."""
+    view = _mine(request)
+    wish = PayWish(_key(request), "card", gateway.name(request.settings), body.amount.money)
+    with db.writing() as session:
+        payment = service.begin_payment(session, view.reference, wish)
+    if payment.state in OPEN:
+        path = f"/book/{view.reference}/payments/{payment.id}"
+        order = Order(str(payment.id), payment.amount_minor, payment.currency, view.reference, path)
+        outcome = gateway.charge(request.settings, order, body.token)
+        with db.writing() as session:
+            payment = service.settle_payment(session, payment.id, outcome)
+    if payment.state in ("declined", "abandoned"):
+        raise _refused(payment)
+    location = {"Location": f"/api/bookings/{view.reference}/payments/{payment.id}"}
+    return _answer(request, payment, 202 if payment.state == "pending" else 201, location)
+
+
+def _refused(payment: Payment) -> PortalError:
+    no = PaymentRefused(refusal(payment.decline_code))
+    if payment.decline_code:
+        no.code = payment.decline_code
+    return no
+
+
+@operation("Ask how a payment stands", answer=PaymentOut, errors=(UnknownPayment, UnknownBooking))
+def payment(request: Request) -> Response:
+    """Return the payment; one whose end is not known yet is asked for at the gateway first."""
+    view = _mine(request)
+    with db.reading() as session:
+        attempt = _attempt(session, view, request.path_params["payment_id"])
+    if attempt.state not in OPEN:
+        return _answer(request, attempt, 200, {})
+    outcome = gateway.lookup(request.settings, str(attempt.id))
+    with db.writing() as session:
+        settled = service.settle_payment(session, attempt.id, outcome)
+    return _answer(request, settled, 200, {})
+
+
+def _attempt(session: Session, view: BookingView, given: str) -> PaymentView:
+    try:
+        attempt = payment_queries.payment(session, UUID(given))
+    except ValueError:
+        raise UnknownPayment() from None
+    if attempt is None or attempt.payable != view.id:
+        raise UnknownPayment()
+    return attempt
+
+
+def _answer(request: Request, one: Payment | PaymentView, status: int, headers: dict[str, str]) -> Response:
+    url = one.action_url if one.state == "action_required" else None
+    out = PaymentOut(
+        id=one.id,
+        status=one.state,
+        amount=MoneyWire.of(one.amount_minor, one.currency),
+        action_url=f"{request.settings.base_url.rstrip('/')}{url}" if url and url.startswith("/") else url,
+        decline_code=one.decline_code,
+        created_at=one.created_at,
+    )
+    return JSONResponse(out.wire(), status, headers=headers)
+
+
+def _mine(request: Request) -> BookingView:
+    """Return the booking that the asker may manage; raises UnknownBooking, the same for every reason."""
+    with db.reading() as session:
+        view = booking_view(session, request.path_params["reference"])
+    if view is None:
+        raise UnknownBooking()
+    viewer, granted = request.viewer, grants.granted(request, view.reference)
+    user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
+    if not rules.may_manage(view, user_id=user_id, staff=staff, granted=granted):
+        raise UnknownBooking()
+    return view
+
+
+routes = [
+    endpoint("/api/bookings", create, methods=("POST",)),
+    endpoint("/api/bookings/{reference}/extensions", extend, methods=("POST",)),
+    endpoint("/api/bookings/{reference}/payments", pay, methods=("POST",)),
+    endpoint("/api/bookings/{reference}/payments/{payment_id}", payment),
+]

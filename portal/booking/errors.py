@@ -53,7 +53,7 @@ class NotHeld(Conflict):
     code, title = "not_held", "This booking can no longer be changed this way"
 
 
-class AlreadyPaid(Conflict):
+class AlreadyPaid(NotHeld):
     """There is nothing left to pay."""
 
     code, title = "already_paid", "This booking is already paid"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from portal.kit.i18n import gettext as _
 
 OPEN = ("pending", "action_required")
+FIRST_CHECK = timedelta(seconds=20)
+LONGEST_WAIT = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,11 @@ def next_state(state: str, told: str) -> str:
     if state == "succeeded" or told == "succeeded":
         return "succeeded"
     return told if state in OPEN else state
+
+
+def next_check(age: timedelta) -> timedelta:
+    """Return how long to wait before asking the gateway again about a payment of this age: longer each time."""
+    return min(max(FIRST_CHECK, age / 2), LONGEST_WAIT)
 
 
 def refusal(decline_code: str | None) -> str:

@@ -16,12 +16,9 @@ from sqlalchemy.orm import Session
 from portal.kit import clock, outbox
 from portal.payments.errors import KeyTaken, UnknownPayment
 from portal.payments.models import Payment, Refund
-from portal.payments.rules import Order, Outcome, next_state
+from portal.payments.rules import FIRST_CHECK, Order, Outcome, next_state
 
-FIRST_CHECK = timedelta(seconds=20)
-LONGEST_WAIT = timedelta(minutes=10)
 NEVER_ARRIVED = timedelta(minutes=2)
-GIVE_UP = timedelta(days=7)
 
 
 def begin(
@@ -35,26 +32,14 @@ def begin(
     fresh = insert(Payment).values(**values, idempotency_key=key, gateway=gateway).on_conflict_do_nothing()
     made = session.scalar(fresh.returning(Payment.id))
     if made is not None:
-        check_later(session, made, number=1)
+        due = clock.now() + FIRST_CHECK
+        outbox.post(session, "payment.check", key=str(made), not_before=due, paymentId=str(made))
     known = session.scalars(
         select(Payment).where(Payment.payable == payable, Payment.idempotency_key == key).with_for_update()
     ).one()
     if (known.amount_minor, known.currency, known.method) != (amount_minor, currency, method):
         raise KeyTaken()
     return known
-
-
-def check_later(session: Session, payment_id: UUID, *, number: int) -> None:
-    """Have somebody ask the gateway for the `number`-th time, each time after a longer wait, up to ten minutes."""
-    wait = min(FIRST_CHECK * 2 ** min(number - 1, 10), LONGEST_WAIT)
-    outbox.post(
-        session,
-        "payment.check",
-        key=f"{payment_id}:{number}",
-        not_before=clock.now() + wait,
-        paymentId=str(payment_id),
-        number=number,
-    )
 
 
 def order(payment: Payment, *, description: str, return_path: str) -> Order:

@@ -287,7 +287,7 @@ def read_offer(settings: Settings, token: str) -> Offer:
     if offer.expires_at <= clock.now():
         minutes = {"minutes": round((offer.expires_at - offer.issued_at).total_seconds() / 60)}
         words = _("We keep a price for %(minutes)d minutes. Please search again: you will see today's price.")
-        raise OfferExpired(words % minutes)
+        raise OfferExpired(words % minutes, offer=offer)
     return offer
 
 

@@ -1,0 +1,208 @@
+"""How a trip is told: as a line with stops, its price by kind of traveller, the way back to its search. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Protocol
+from urllib.parse import urlencode
+from uuid import UUID
+
+from portal.booking.rules import BookingView, printed_lines
+from portal.flights.queries import FlightView
+from portal.kit.i18n import gettext as _
+from portal.places.queries import Place
+from portal.search.rules import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A change of planes, `offset_minutes` after the departure and `wait_minutes` long."""
+
+    code: str
+    city: str
+    offset_minutes: int
+    wait_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One flight, and the minutes of waiting after it (0 at the last)."""
+
+    departure_local: datetime
+    arrival_local: datetime
+    origin: Place
+    destination: Place
+    carrier_name: str
+    flight_number: str
+    aircraft: str
+    duration_minutes: int
+    day_shift: int
+    wait_minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """One direction as a line with its stops, for the drawn timeline."""
+
+    segments: tuple[Leg, ...]
+    stops: tuple[Stop, ...]
+    origin: Place
+    destination: Place
+    departure_local: datetime
+    arrival_local: datetime
+    duration_minutes: int
+    day_shift: int
+    flight_numbers: str
+
+
+def journey(flights: tuple[FlightView, ...]) -> Journey:
+    """Return the flights of one direction as one line; minutes are real ones, also over a change of clocks."""
+    first, last = flights[0], flights[-1]
+    return Journey(
+        tuple(_leg(one, other) for one, other in zip(flights, (*flights[1:], None), strict=True)),
+        tuple(_stop(first, one, other) for one, other in pairwise(flights)),
+        first.origin,
+        last.destination,
+        first.departure_local,
+        last.arrival_local,
+        _minutes(first.departure_at, last.arrival_at),
+        (last.arrival_local.date() - first.departure_local.date()).days,
+        " · ".join(flight.designator for flight in flights),
+    )
+
+
+def _stop(first: FlightView, one: FlightView, other: FlightView) -> Stop:
+    place = one.destination
+    waited = _minutes(one.arrival_at, other.departure_at)
+    return Stop(place.code, place.city, _minutes(first.departure_at, one.arrival_at), waited)
+
+
+def _leg(one: FlightView, other: FlightView | None) -> Leg:
+    return Leg(
+        one.departure_local,
+        one.arrival_local,
+        one.origin,
+        one.destination,
+        one.carrier_name,
+        one.designator,
+        one.aircraft_name,
+        one.duration_minutes,
+        one.day_shift,
+        _minutes(one.arrival_at, other.departure_at) if other else 0,
+    )
+
+
+def _minutes(start: datetime, end: datetime) -> int:
+    return round((end - start).total_seconds() / 60)
+
+
+class Printed(Protocol):
+    """A line of a price, of an offer or of a booking."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def amount_minor(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sum as it is printed."""
+
+    label: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What travellers of one kind pay together."""
+
+    label: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The whole price; its lines add up to it."""
+
+    groups: tuple[Group, ...]
+    total_minor: int
+    currency: str
+
+
+def price_of_offers(offers: Sequence[Offer], journeys: Sequence[Journey]) -> Price:
+    """Return the price of offers, one a slice, before anything is held."""
+    types = offers[0].party.types
+    lines = [(types[who], at, line) for who, at, line in printed_lines(offers)]
+    return Price(_groups(lines, journeys), sum(offer.total_minor for offer in offers), offers[0].currency)
+
+
+def price_of_booking(view: BookingView, journeys: Sequence[Journey]) -> Price:
+    """Return the price of a booking."""
+    kinds: dict[UUID | None, str] = {one.id: one.type for one in view.passengers}
+    lines = [(kinds.get(line.passenger_id, ""), line.slice_position, line) for line in view.charges]
+    return Price(_groups(lines, journeys), view.total_minor, view.currency)
+
+
+def _groups(lines: Iterable[tuple[str, int, Printed]], journeys: Sequence[Journey]) -> tuple[Group, ...]:
+    """A fare stands for each direction, a tax or fee for the whole trip."""
+    sums: dict[str, dict[tuple[str, str], int]] = {}
+    for kind, at, line in lines:
+        label = _(line.label)
+        if line.code == "fare" and len(journeys) > 1:
+            label = f"{label} {journeys[at].origin.code}–{journeys[at].destination.code}"
+        of_kind = sums.setdefault(kind, {})
+        of_kind[line.code, label] = of_kind.get((line.code, label), 0) + line.amount_minor
+    return tuple(Group(_kinds(kind), _lines(of_kind)) for kind, of_kind in sums.items())
+
+
+def _lines(sums: Mapping[tuple[str, str], int]) -> tuple[Line, ...]:
+    return tuple(Line(label, amount) for (_code, label), amount in sums.items())
+
+
+def _kinds(kind: str) -> str:
+    plural = {"adult": _("Adults"), "child": _("Children"), "infant": _("Infants on a lap")}
+    return plural.get(kind, _("For the whole booking"))
+
+
+def kind_word(kind: str) -> str:
+    """Return what somebody travels as: `Adult`."""
+    return {"adult": _("Adult"), "child": _("Child"), "infant": _("Infant on a lap")}[kind]
+
+
+def headings(kinds: Iterable[str]) -> list[str]:
+    """Return a heading for each traveller: `Adult 1`, `Adult 2`, `Child 1`."""
+    counts: dict[str, int] = {}
+    for kind in kinds:
+        counts[kind] = counts.get(kind, 0) + 1
+    return [f"{kind_word(kind)} {number + 1}" for kind, most in counts.items() for number in range(most)]
+
+
+def search_again(view: BookingView) -> str:
+    """Return the address that searches a booking's trip again for the same party."""
+    ways = [(one.origin.code, one.destination.code, one.flights[0].departs_on.isoformat()) for one in view.slices]
+    return search_url(ways, [one.type for one in view.passengers], view.slices[0].cabin)
+
+
+def search_like(offers: Sequence[Offer], journeys: Sequence[Journey]) -> str:
+    """Return the address of the search that the offers came from."""
+    ways = [(one.origin.code, one.destination.code, one.departure_local.date().isoformat()) for one in journeys]
+    return search_url(ways, offers[0].party.types, offers[0].cabin)
+
+
+def search_url(ways: Sequence[tuple[str, str, str]], kinds: Sequence[str], cabin: str) -> str:
+    """Return the results page's address for these ways (origin, destination, day), a traveller for each kind."""
+    first, last = ways[0], ways[-1]
+    wish = [("origin", first[0]), ("destination", first[1]), ("departureDate", first[2])]
+    if len(ways) == 2 and last[:2] == (first[1], first[0]):
+        wish.append(("returnDate", last[2]))
+    elif len(ways) > 1:
+        wish = [("slice", "-".join(way)) for way in ways]
+    counts = {"adults": "adult", "children": "child", "infants": "infant"}
+    wish += [(name, str(list(kinds).count(kind))) for name, kind in counts.items()]
+    return f"/flights?{urlencode([*wish, ('cabin', cabin)])}"
