@@ -37,6 +37,7 @@ class Settings:
     sendgrid_url: str = "https://api.sendgrid.com"
     email_from: str = "noreply@portal.example"
     email_from_name: str = "Meridian Air"
+    support_email: str = "help@portal.example"
     mail_dir: str = "var/mail"
     analytics_cache_minutes: int = 60
     analytics_max_export_rows: int = 100_000

@@ -12,10 +12,12 @@ from portal.booking.errors import UnknownBooking
 from portal.booking.queries import booking_view
 from portal.booking.rules import BookingView, available_actions, may_manage, may_see
 from portal.kit import clock, db, grants, limits
+from portal.kit.docs import every_error
 from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import nested, parse
 from portal.kit.web import Request, errors_by_field, page, render, see_other
+from portal.pricing.service import load_book
 from portal.tickets import rules as tickets
 from portal.trips import queries, rules, service
 from portal.trips.forms import LookUp
@@ -124,9 +126,30 @@ def mine(request: Request) -> Response:
     return render(request, "trips/mine.html", upcoming=upcoming, past=past)
 
 
+def help_page(request: Request) -> Response:
+    """Answer what travellers ask, with the figures that this portal really keeps to."""
+    with db.reading() as session:
+        brands = load_book(session).brands.values()
+    settings = request.settings
+    return render(
+        request,
+        "trips/help.html",
+        hold_minutes=settings.hold_minutes,
+        cabins=rules.brands_by_cabin(brands),
+        support_email=settings.support_email,
+    )
+
+
+def errors_page(request: Request) -> Response:
+    """List every error code that a program can meet; problem details point here."""
+    return render(request, "trips/errors.html", problems=list(every_error()))
+
+
 routes = [
     page("/manage", manage_form),
     page("/manage", manage, methods=("POST",)),
     page("/bookings/{reference}", booking),
     page("/account/trips", mine),
+    page("/help", help_page),
+    page("/help/errors", errors_page),
 ]

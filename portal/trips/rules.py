@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from urllib.parse import urlencode
@@ -11,7 +11,10 @@ from uuid import UUID
 from portal.booking.rules import BookingView, ChargeView, available_actions
 from portal.kit.i18n import gettext as _
 from portal.places.queries import Place
+from portal.pricing.rules import Brand
 from portal.tickets.rules import type_label
+
+CABINS = ("economy", "premium", "business", "first")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,3 +129,42 @@ def ahead_and_behind(trips: Sequence[OwnTrip], now: datetime) -> tuple[list[OwnT
     ahead = [one for one in trips if one.status in ("held", "confirmed") and one.ends_at > now]
     behind = [one for one in trips if one.status != "expired" and one not in ahead]
     return sorted(ahead, key=lambda one: one.ends_at), sorted(behind, key=lambda one: one.ends_at, reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class BrandTerms:
+    """What a brand allows, as the table of fares shows it; fees are in US cents."""
+
+    brand: str
+    cabin_bag: bool
+    checked_bags: int
+    seat_choice: str
+    change_kind: str
+    change_fee_minor: int
+    refund_kind: str
+    refund_fee_minor: int
+
+
+KINDS = {"allowed": "yes", "penalty": "fee", "no": "no"}
+
+
+def brands_by_cabin(brands: Iterable[Brand]) -> dict[str, list[BrandTerms]]:
+    """Return what each brand allows, cabin by cabin, cheapest first."""
+    ordered = sorted(brands, key=lambda one: (CABINS.index(one.cabin), one.position))
+    found: dict[str, list[BrandTerms]] = {}
+    for one in ordered:
+        found.setdefault(one.cabin, []).append(_terms(one))
+    return found
+
+
+def _terms(one: Brand) -> BrandTerms:
+    return BrandTerms(
+        one.brand,
+        one.cabin_bag,
+        one.checked_bags,
+        KINDS[one.seat],
+        KINDS[one.change],
+        one.change_penalty_minor,
+        KINDS[one.refund],
+        one.refund_penalty_minor,
+    )
