@@ -67,8 +67,8 @@ ROUTES: list[BaseRoute] = [
     *portal.analytics.pages.routes,
     *portal.staff.pages.routes,
     *portal.places.api.routes,
+    *portal.search.api.routes,  # /api/flights/search stands before /api/flights/{id}
     *portal.flights.api.routes,
-    *portal.search.api.routes,
     *portal.booking.api.routes,
     *portal.payments.api.routes,
     *portal.trips.api.routes,

@@ -1,7 +1,129 @@
-"""Api of search."""
+"""Search, for programs: itineraries with signed offers, and a calendar of lowest prices.
+
+The answers are built as plain dicts of the shape that forms.SearchOut documents: a page of 50 itineraries is hot, and
+a test holds it against the model.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-routes: list[Route] = []
+from portal.kit import clock, db
+from portal.kit.money import Money
+from portal.kit.openapi import operation
+from portal.kit.web import Request, endpoint
+from portal.places.forms import AirportOut
+from portal.pricing.errors import NoRate
+from portal.search import service
+from portal.search.forms import CalendarOut, CalendarQuery, SearchOut, SearchQuery
+from portal.search.queries import Segment
+from portal.search.service import Itinerary, SearchResult, SliceResult
+
+
+@operation(
+    "Search flights", query=SearchQuery, answer=SearchOut, errors=(NoRate,), lists=frozenset({"slice", "airlines"})
+)
+def search(request: Request, query: SearchQuery) -> Response:
+    """Answer the itineraries of each slice; `nextCursor` of a slice is the cursor that shows more of it."""
+    with db.reading() as session:
+        result = service.search(session, query.criteria(), settings=request.settings)
+    return JSONResponse(told(result), headers={"Cache-Control": "no-store"})
+
+
+@operation("Lowest price of each day", query=CalendarQuery, answer=CalendarOut, errors=(NoRate,))
+def calendar(request: Request, query: CalendarQuery) -> Response:
+    """Answer the lowest non-stop economy price for one adult, taxes in, for each day of a month."""
+    with db.reading() as session:
+        days = service.day_prices(session, query.origin, query.destination, query.days(), settings=request.settings)
+    data = [
+        {
+            "date": day.on.isoformat(),
+            "from": None if day.total_minor is None else Money(day.total_minor, day.currency).wire(),
+        }
+        for day in days
+    ]
+    return JSONResponse({"data": data, "asOf": _instant(clock.now())}, headers={"Cache-Control": "no-store"})
+
+
+def told(result: SearchResult) -> dict[str, Any]:
+    """Return the answer as the contract writes it."""
+    airports = {code: AirportOut.model_validate(place).wire() for code, place in result.places.items()}
+    party = result.party
+    return {
+        "currency": result.currency,
+        "passengers": {"adults": party.adults, "children": party.children, "infants": party.infants},
+        "slices": [_slice(one, result, airports) for one in result.slices],
+    }
+
+
+def _slice(found: SliceResult, result: SearchResult, airports: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "origin": found.origin.code,
+        "destination": found.destination.code,
+        "date": found.on.isoformat(),
+        "nextCursor": found.next_cursor,
+        "itineraries": [_itinerary(one, result, airports) for one in found.itineraries],
+    }
+
+
+def _itinerary(one: Itinerary, result: SearchResult, airports: dict[str, Any]) -> dict[str, Any]:
+    carriers = result.network.carriers
+    return {
+        "id": one.id,
+        "durationMinutes": one.minutes,
+        "stops": len(one.segments) - 1,
+        "segments": [_segment(segment, carriers, airports) for segment in one.segments],
+        "fares": _fares(one, result.cabin),
+    }
+
+
+def _segment(segment: Segment, carriers: dict[str, str], airports: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "flightId": str(segment.public_id),
+        "carrier": segment.carrier,
+        "carrierName": carriers.get(segment.carrier, segment.carrier),
+        "flightNumber": f"{segment.carrier}{segment.number}",
+        "origin": airports[segment.origin],
+        "destination": airports[segment.destination],
+        "departureAt": _local(segment.departure_local, segment.departure_at),
+        "arrivalAt": _local(segment.arrival_local, segment.arrival_at),
+        "durationMinutes": segment.minutes,
+        "aircraft": segment.aircraft,
+    }
+
+
+def _fares(one: Itinerary, cabin: str) -> list[dict[str, Any]]:
+    expires = _instant(datetime.fromtimestamp(one.expires, UTC))
+    return [
+        {
+            "offerId": one.token(number),
+            "brand": fare.brand,
+            "cabin": cabin,
+            "bookingClass": fare.booking_class,
+            "total": Money(fare.quote.total_minor, fare.quote.currency).wire(),
+            "seatsLeft": one.seats_left,
+            "conditions": fare.conditions.wire(),
+            "expiresAt": expires,
+        }
+        for number, fare in enumerate(one.fares)
+    ]
+
+
+def _local(wall: datetime, at: datetime) -> str:
+    minutes = round((wall - at.replace(tzinfo=None)).total_seconds() / 60)
+    sign, minutes = ("-", -minutes) if minutes < 0 else ("+", minutes)
+    return f"{wall.isoformat()}{sign}{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+routes: list[Route] = [
+    endpoint("/api/flights/search", search),
+    endpoint("/api/flights/calendar", calendar),
+]
