@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -93,24 +94,43 @@ def operation(summary: str, **kept: Any) -> Callable[[View], View]:
 def document(routes: Iterable[BaseRoute], *, title: str, version: str) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of every route under /api/ that carries an operation."""
     doors = _doors(routes)
-    models = {Problem} | {model for _, op in doors for model in (op.body, op.query, op.answer) if model}
-    ordered = sorted(models, key=lambda model: model.__name__)
-    both: list[Any] = [(model, mode) for model in ordered for mode in ("validation", "serialization")]
-    schemas, definitions = models_json_schema(both, ref_template="#/components/schemas/{model}")
+    schemas, definitions = _schemas([op for _, op in doors])
     paths: dict[str, Any] = {}
     for route, op in doors:
         for method in sorted((route.methods or set()) - {"HEAD"}):
             path = re.sub(r"{(\w+):\w+}", r"{\1}", route.path)
-            paths.setdefault(path, {})[method.lower()] = _describe(route, op, schemas, definitions.get("$defs", {}))
+            paths.setdefault(path, {})[method.lower()] = _describe(route, op, schemas, definitions)
+    for op in (op for _, op in doors if op.query):
+        definitions.pop(_name(schemas[(op.query, "validation")]), None)
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version, "description": ABOUT},
         "paths": paths,
         "components": {
-            "schemas": definitions.get("$defs", {}),
+            "schemas": definitions,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
+
+
+def _schemas(operations: Sequence[Operation]) -> tuple[Any, dict[str, Any]]:
+    """Return what each model is called, and the definitions; of two models of one name each is named by its room."""
+    taken = {model for op in operations for model in (op.body, op.query) if model}
+    given = {Problem} | {op.answer for op in operations if op.answer}
+    both: list[Any] = [(model, "validation") for model in sorted(taken, key=_order)]
+    both += [(model, "serialization") for model in sorted(given, key=_order)]
+    schemas, definitions = models_json_schema(both, ref_template="#/components/schemas/{model}")
+    text = json.dumps([[schemas[key] for key in both], definitions.get("$defs", {})])
+    renamed, named = json.loads(re.sub(r"portal__([a-z]+)__[a-z]+__(?=\w)", lambda room: room[1].capitalize(), text))
+    return dict(zip(both, renamed, strict=True)), named
+
+
+def _order(model: type[BaseModel]) -> str:
+    return f"{model.__name__} {model.__module__}"
+
+
+def _name(schema: dict[str, Any]) -> str:
+    return str(schema["$ref"]).rsplit("/", 1)[1]
 
 
 def _doors(routes: Iterable[BaseRoute]) -> list[tuple[Route, Operation]]:
@@ -147,8 +167,7 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
 def _query_parameters(op: Operation, schemas: Any, definitions: Any) -> list[dict[str, Any]]:
     if op.query is None:
         return []
-    name = schemas[(op.query, "validation")]["$ref"].rsplit("/", 1)[1]
-    shape = definitions[name]
+    shape = definitions[_name(schemas[(op.query, "validation")])]
     required = set(shape.get("required", ()))
     return [
         {"name": key, "in": "query", "required": key in required, "schema": schema}

@@ -106,7 +106,7 @@ def _hold(view: BookingView, now: datetime, *, mine: bool) -> Hold:
 
 
 def _go_on(view: BookingView) -> str:
-    return f"/book/{view.reference}/pay" if view.is_named else f"/book/{view.reference}/travellers"
+    return f"/book/{view.reference}/pay" if view.is_named else f"/book/{view.reference}/passengers"
 
 
 def _files(view: BookingView) -> tuple[tuple[str, str, str], ...]:
