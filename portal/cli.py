@@ -16,10 +16,12 @@ from typing import IO, cast
 import uvicorn
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
 from portal.accounts.forms import Registration
+from portal.booking import queries as booking_queries
 from portal.flights import service as flights
 from portal.flights.errors import TimetableRefused
 from portal.flights.forms import timetable_rows
@@ -161,6 +163,19 @@ def config_check(settings: Settings, _: argparse.Namespace) -> int:
     return 0
 
 
+def invariants(settings: Settings, _: argparse.Namespace) -> int:
+    """Check the books: seats, money and tickets add up; lists what does not and exits with 1."""
+    db.connect(settings)
+    with db.writing() as session:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        session.execute(text("set local statement_timeout = '10min'"))
+        found = booking_queries.broken_books(session)
+    for finding in found:
+        print(finding)
+    print(f"{len(found)} things do not add up." if found else "The books balance: seats, money and tickets add up.")
+    return 1 if found else 0
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     top = argparse.ArgumentParser(prog="portal", description="A flight booking portal.")
@@ -173,6 +188,7 @@ def parser() -> argparse.ArgumentParser:
     _verb(verbs, "worker", worker)
     _verb(verbs, "relay", relay)
     _verb(verbs, "demo", demo)
+    _verb(verbs, "invariants", invariants)
     schedule = verbs.add_parser("schedule", help="timetables").add_subparsers(dest="what", required=True)
     timetable = _verb(schedule, "import", schedule_import)
     timetable.add_argument("file", type=Path)

@@ -14,10 +14,14 @@ from uuid import UUID
 
 from portal.accounts import service as accounts
 from portal.booking import service as booking
-from portal.booking.queries import BookingView, booking_by_id
+from portal.booking.queries import BookingView, booking_by_id, is_over
 from portal.kit import clock, db, idempotency, mail, outbox
 from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
+from portal.payments import gateway
+from portal.payments import service as payments
+from portal.payments.queries import payment
+from portal.payments.rules import OPEN, next_check
 from portal.tickets import service as tickets
 from tasks.schedule import ROUNDS
 
@@ -89,6 +93,37 @@ def expire_holds(_: Settings, __: Letter) -> None:
             expired = booking.expire_lapsed(session)
 
 
+def check_payment(settings: Settings, letter: Letter) -> None:
+    """Find out how a payment ended whose payer or process did not come back; goes on until it is known.
+
+    Once the booking no longer waits for it, a charge that nobody has paid is closed at the gateway.
+    """
+    payment_id = UUID(letter.payload["paymentId"])
+    with db.reading() as session:
+        attempt = payment(session, payment_id)
+        over = attempt is None or is_over(session, attempt.payable)
+    if attempt is None or attempt.state not in OPEN:
+        return
+    ask = gateway.cancel if over else gateway.lookup
+    outcome = ask(settings, str(payment_id))
+    with db.writing() as session:
+        state = booking.settle_payment(session, payment_id, outcome).state
+    if state in OPEN:
+        raise outbox.Later(next_check(clock.now() - attempt.created_at))
+
+
+def send_refund(settings: Settings, letter: Letter) -> None:
+    """Send money back through the gateway that took it; the refund's id is the key, so it goes back once."""
+    refund_id = UUID(letter.payload["refundId"])
+    with db.reading() as session:
+        order = payments.refund_order(session, refund_id)
+    if order is None:
+        return
+    name = gateway.refund(settings, order[0], str(refund_id), order[1])
+    with db.writing() as session:
+        payments.refunded(session, refund_id, name)
+
+
 def deliver(settings: Settings, kind: str, message: EmailMessage) -> None:
     """Send a message once: note it, hand it over outside any transaction, note that it was taken."""
     with db.writing() as session:
@@ -109,4 +144,6 @@ HANDLERS: dict[str, Handler] = {
     "mail.account_welcome": welcome,
     "idempotency.sweep": sweep_idempotency,
     "outbox.sweep": sweep_letters,
+    "payment.check": check_payment,
+    "payment.refund": send_refund,
 }

@@ -95,7 +95,7 @@ class Traveller(Wire):
 class Travellers(Wire):
     """Everybody who flies, and the contact."""
 
-    passengers: tuple[Traveller, ...] = Field(min_length=1, max_length=18)
+    passengers: list[Traveller] = Field(min_length=1, max_length=18)
     contact: Contact
 
     def wish(self) -> NameWish:
@@ -107,7 +107,7 @@ class Travellers(Wire):
 class NewBooking(Travellers):
     """A booking to be made: an offer for each slice, in order of travel, and who flies."""
 
-    offer_ids: tuple[Token, ...] = Field(min_length=1, max_length=rules.MAX_SLICES)
+    offer_ids: list[Token] = Field(min_length=1, max_length=rules.MAX_SLICES)
     promo_code: Annotated[str, StringConstraints(max_length=40)] | None = None
     expected_total: MoneyWire | None = None
 
@@ -115,7 +115,7 @@ class NewBooking(Travellers):
 class ChosenOffers(Wire):
     """What the results page sends: an offer for each slice, and the key that makes a second click the same booking."""
 
-    offer: tuple[Token, ...] = Field(min_length=1, max_length=rules.MAX_SLICES)
+    offer: list[Token] = Field(min_length=1, max_length=rules.MAX_SLICES)
     key: Annotated[str, StringConstraints(min_length=8, max_length=100)]
 
 
