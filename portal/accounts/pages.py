@@ -119,7 +119,8 @@ def _forget_old_cookie(request: Request, session: Any) -> None:
 
 
 def _sign_in_page(request: Request, email: str, errors: Any, status: int, after: str) -> Response:
-    accounts = [(email, role) for email, _given, _family, role in service.DEMO_USERS]
+    words = {"customer": _("Traveller"), "staff": _("Staff"), "admin": _("Administrator")}
+    accounts = [(address, words[role]) for address, _given, _family, role in service.DEMO_USERS]
     return render(
         request,
         "accounts/sign_in.html",
