@@ -42,7 +42,7 @@ import portal.trips.api
 import portal.trips.pages
 from portal.kit import db, errors, logs
 from portal.kit.assets import Assets
-from portal.kit.middleware import Allowances, Language, RequestLog, SameSite, SecureOnly, SecurityHeaders
+from portal.kit.middleware import Allowances, Bounds, Language, RequestLog, SameSite, SecureOnly, SecurityHeaders
 from portal.kit.settings import Settings, read
 from portal.kit.web import Request, problem
 
@@ -89,7 +89,6 @@ def create_app(settings: Settings) -> Starlette:
         middleware=_middleware(settings),
         exception_handlers=cast(Any, {HTTPException: _refused, errors.PortalError: _refused, Exception: _crashed}),
         lifespan=_lifespan,
-        max_body_size=settings.max_body_bytes,
     )
     app.state.settings = settings
     app.state.viewer_from_session = portal.accounts.pages.viewer_from_session
@@ -104,6 +103,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(SecureOnly, settings=settings),
         Middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts)),
         Middleware(Allowances, settings=settings),
+        Middleware(Bounds, settings=settings),
         *_across_origins(settings),
         Middleware(Language),
         Middleware(SameSite, settings=settings),

@@ -23,19 +23,11 @@ def _printable(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _speakable(text: str) -> str:
-    if any(unicodedata.category(character) in ("Cs", "Cc") for character in text):
-        raise PydanticCustomError("secret", "{why}", {"why": _("Please use characters that can be typed.")})
-    return text
-
-
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_printable)]
 Address = Annotated[EmailStr, StringConstraints(max_length=254)]
 # Blanks at the ends belong to a password; everything else is trimmed.
-Secret = Annotated[
-    str, StringConstraints(strip_whitespace=False, min_length=1, max_length=1024), AfterValidator(_speakable)
-]
-Token = Annotated[str, StringConstraints(min_length=1, max_length=512), AfterValidator(_speakable)]
+Secret = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1, max_length=1024)]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
 class Registration(Wire):

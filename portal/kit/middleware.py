@@ -1,6 +1,7 @@
 """What every request passes, outermost first.
 
-Request id and log line, security headers, https, host, the limit per caller, the reader's language, cross-site check.
+Request id and log line, security headers, https, host, bounds, the limit per caller, the reader's language, cross-site
+check.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portal.kit import i18n, ids, limits, logs
-from portal.kit.errors import Forbidden, PortalError, TooMany
+from portal.kit.errors import BadRequest, Forbidden, PortalError, TooLarge, TooMany
 from portal.kit.settings import Settings
 from portal.kit.web import is_api, problem_json
 
@@ -112,6 +113,44 @@ class SecureOnly:
             await RedirectResponse(URL(scope=scope).replace(scheme="https"), 308)(scope, receive, send)
         else:
             await _refuse(scope, receive, send, Forbidden("Send this by https: by http it could be read on its way."))
+
+
+class Bounds:
+    """Refuses what no door can read: bodies over MAX_BODY_BYTES, whether announced or not, and addresses with a NUL."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app, self.most = app, settings.max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is within bounds, counting the body as it comes."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        elif "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            await _refuse(scope, receive, send, BadRequest("An address holds no null character."))
+        elif self._announced(scope) > self.most:
+            await _refuse(scope, receive, send, self._too_large())
+        else:
+            await self.app(scope, self._counting(receive), send)
+
+    def _announced(self, scope: Scope) -> int:
+        length = Headers(scope=scope).get("content-length", "0")
+        return int(length) if length.isdecimal() and len(length) < 20 else self.most + 1
+
+    def _counting(self, receive: Receive) -> Receive:
+        come = 0
+
+        async def counted() -> Message:
+            nonlocal come
+            message = await receive()
+            come += len(message.get("body", b""))
+            if come > self.most:
+                raise self._too_large()
+            return message
+
+        return counted
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"A body has at most {self.most:,} bytes.")
 
 
 class Allowances:

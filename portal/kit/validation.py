@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,6 +12,9 @@ from pydantic.alias_generators import to_camel
 from portal.kit.errors import FieldError, Invalid
 
 T = TypeVar("T", bound=BaseModel)
+UNSPEAKABLE = "Please use characters that can be typed."
+NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
+DEEPEST = 20
 SENTENCES = {
     "missing": "Please fill this in.",
     "string_too_short": "Please fill this in.",
@@ -38,10 +42,27 @@ class Wire(BaseModel):
 
 def parse(model: type[T], given: Any) -> T:
     """Return `given` as `model`; raises Invalid, naming each wrong field by its path, in plain sentences."""
+    if unspeakable := [FieldError(path, UNSPEAKABLE) for path in _unspeakable(given, "")]:
+        raise Invalid(errors=unspeakable)
     try:
         return model.model_validate(given)
     except ValidationError as wrong:
         raise Invalid(errors=[_field_error(error) for error in wrong.errors(include_url=False)]) from None
+
+
+def _unspeakable(given: Any, path: str) -> Iterator[str]:
+    """Yield where a text holds what is no character (PostgreSQL and UTF-8 refuse it) or the nesting has no end."""
+    if isinstance(given, str):
+        if NO_CHARACTER.search(given):
+            yield path
+    elif path.count(".") > DEEPEST:
+        yield path
+    elif isinstance(given, Mapping):
+        for name, inner in given.items():
+            yield from [path] if NO_CHARACTER.search(str(name)) else _unspeakable(inner, f"{path}.{name}".lstrip("."))
+    elif isinstance(given, list):
+        for number, inner in enumerate(given):
+            yield from _unspeakable(inner, f"{path}.{number}".lstrip("."))
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:

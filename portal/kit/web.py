@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from portal.kit import i18n, logs, replay, signing
 from portal.kit.assets import asset
-from portal.kit.errors import BadRequest, Forbidden, NotSignedIn, PortalError, TooLarge, UnsupportedMedia
+from portal.kit.errors import BadRequest, Forbidden, NotSignedIn, PortalError, UnsupportedMedia
 from portal.kit.settings import ROOT, Settings
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
@@ -150,8 +150,6 @@ async def _read_body(request: Request, *, api: bool) -> None:
     request.fields, request.document, request.raw = FormData(), None, b""
     if request.method not in UNSAFE:
         return
-    if int(request.headers.get("content-length") or 0) > request.settings.max_body_bytes:
-        raise TooLarge()
     if api:
         request.document = await _json(request)
     else:
@@ -210,7 +208,7 @@ def render(request: Request, name: str, *, block: str | None = None, status: int
     else:
         html = template.render(whole)
     response = HTMLResponse(
-        html, status, headers={"Vary": "HX-Request-Type, Cookie", "Cache-Control": "private, no-cache"}
+        html, status, headers={"Vary": "HX-Request-Type, Cookie, Accept-Language", "Cache-Control": "private, no-cache"}
     )
     if request.cookies.get(NOTICE_COOKIE) and not (block and request.wants_part):
         response.delete_cookie(NOTICE_COOKIE)
