@@ -20,8 +20,7 @@ from portal.places.forms import AirportOut
 from portal.pricing.errors import NoRate
 from portal.search import service
 from portal.search.forms import CalendarOut, CalendarQuery, SearchOut, SearchQuery
-from portal.search.queries import Segment
-from portal.search.service import Itinerary, SearchResult, SliceResult
+from portal.search.rules import Itinerary, SearchResult, Segment, SliceResult
 
 
 @operation(
@@ -71,12 +70,11 @@ def _slice(found: SliceResult, result: SearchResult, airports: dict[str, Any]) -
 
 
 def _itinerary(one: Itinerary, result: SearchResult, airports: dict[str, Any]) -> dict[str, Any]:
-    carriers = result.network.carriers
     return {
         "id": one.id,
         "durationMinutes": one.minutes,
         "stops": len(one.segments) - 1,
-        "segments": [_segment(segment, carriers, airports) for segment in one.segments],
+        "segments": [_segment(segment, result.carriers, airports) for segment in one.segments],
         "fares": _fares(one, result.cabin),
     }
 

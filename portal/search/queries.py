@@ -14,9 +14,8 @@ from __future__ import annotations
 import time as stopwatch
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -24,6 +23,7 @@ from sqlalchemy.orm import Session
 from portal.flights.queries import FREE_SEATS
 from portal.places.queries import Place, places_by_code
 from portal.pricing.rules import SegmentFare
+from portal.search.rules import Facet, Found, Segment, Way
 
 MINIMUM_DOMESTIC, MINIMUM_INTERNATIONAL = 60, 90
 LONGEST_WAIT = "24 hours"
@@ -117,6 +117,7 @@ FILTERS = {
     "max_minutes": "minutes <= :max_minutes",
     "max_total": "total <= :max_total",
     "only_currency": "currency = :only_currency",
+    "leaves_after": "departure_at >= :leaves_after",
 }
 CHEAPEST = text(
     f"""
@@ -127,6 +128,19 @@ CHEAPEST = text(
         where f.origin = :origin and f.destination = :destination and f.departs_on between :first and :last
               and f.status = 'scheduled' and f.departure_at > now() + make_interval(mins => {SALES_CLOSE_MINUTES})
     ) l where l.free >= :seats group by 1, 2 order by 1, 2
+    """  # noqa: S608 – constants
+)
+SOON = text(
+    f"""
+    select origin, destination, departs_on, currency, fare_minor from (
+        select distinct on (f.origin, f.destination) f.origin, f.destination, f.departs_on, f.currency, f.fare_minor,
+               o.rank + d.rank as rank
+        from flights f join flight_cabins c on c.flight_id = f.id and c.cabin = 'economy'
+             join airports o on o.code = f.origin join airports d on d.code = f.destination
+        where f.departure_at between now() + interval '5 days' and now() + interval '7 days'
+              and f.status = 'scheduled' and {FREE} > 0
+        order by f.origin, f.destination, f.fare_minor
+    ) cheapest order by rank desc, origin, destination limit 60
     """  # noqa: S608 – constants
 )
 SEGMENT_FARES = text(
@@ -143,41 +157,6 @@ NETWORK = text(
            (select json_object_agg(code, name) from carriers), (select json_object_agg(code, name) from aircraft_types)
     """
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One flight of an itinerary; `*_local` are wall clocks at each end, `*_at` aware instants."""
-
-    flight_id: int
-    public_id: UUID
-    carrier: str
-    number: int
-    origin: str
-    destination: str
-    departs_on: date
-    departure_local: datetime
-    arrival_local: datetime
-    departure_at: datetime
-    arrival_at: datetime
-    aircraft: str
-    fare_minor: int
-    currency: str
-
-    @property
-    def minutes(self) -> int:
-        """Real minutes from gate to gate."""
-        return minutes_between(self.departure_at, self.arrival_at)
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One itinerary as found: its segments, the country it connects in, the seats free on all, its place in order."""
-
-    segments: tuple[Segment, ...]
-    via: str
-    free: int
-    place: tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,27 +193,6 @@ class Ask:
     facets: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Facet:
-    """One value to narrow by, with how many itineraries have it and the lowest total among them."""
-
-    value: str
-    count: int
-    low_minor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The answer to an Ask: one page of ways, whether more follow, how many in all, and the facets of the day."""
-
-    ways: tuple[Way, ...]
-    more: bool
-    total: int
-    unfiltered: int = 0
-    stops: tuple[Facet, ...] = ()
-    airlines: tuple[Facet, ...] = ()
-
-
 @dataclass(slots=True)
 class Network:
     """What hardly ever changes, remembered for a minute: names, and where and in what money the flights go."""
@@ -268,11 +226,6 @@ def network(session: Session) -> Network:
         )
         _networks[key] = found
     return found
-
-
-def minutes_between(start: datetime, end: datetime) -> int:
-    """Return the real minutes between two aware instants; both are UTC, so no clock change hides in between."""
-    return int((end - start).total_seconds()) // 60
 
 
 def ways(session: Session, ask: Ask) -> Found:
@@ -338,6 +291,11 @@ def cheapest(
     ends = {"origin": origin, "destination": destination, "first": days[0], "last": days[1]}
     rows = session.execute(CHEAPEST, {**ends, "cabin": cabin, "seats": seats})
     return [(row[0], row[1], row[2]) for row in rows]
+
+
+def leaving_soon(session: Session) -> list[tuple[str, str, date, str, int]]:
+    """Return (origin, destination, day, currency, lowest fare before taxes) of great routes in five to seven days."""
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in session.execute(SOON)]
 
 
 def segment_fares(session: Session, ids: Sequence[int]) -> list[SegmentFare]:

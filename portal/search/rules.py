@@ -1,4 +1,4 @@
-"""Offers as pure data: one itinerary's fares frozen with their lines, packed small enough to travel in a link.
+"""What a search finds, and offers as pure data: an itinerary's fares with their lines, packed to travel in a link.
 
 `pack` makes JSON of one itinerary with all its brands; an offer is that plus the number of a brand. What was promised –
 lines, labels, conditions – is in it, so that an offer in date is honoured whatever the rows say by then.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
+from portal.places.queries import Place
 from portal.pricing.rules import Conditions, Party, PriceLine, Quote, total_of
 
 VERSION = 1
@@ -58,6 +60,142 @@ class Offer:
     conditions: dict[str, Any]
     issued_at: datetime
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One flight of an itinerary; `*_local` are wall clocks at each end, `*_at` aware instants."""
+
+    flight_id: int
+    public_id: UUID
+    carrier: str
+    number: int
+    origin: str
+    destination: str
+    departs_on: date
+    departure_local: datetime
+    arrival_local: datetime
+    departure_at: datetime
+    arrival_at: datetime
+    aircraft: str
+    fare_minor: int
+    currency: str
+
+    @property
+    def minutes(self) -> int:
+        """Real minutes from gate to gate."""
+        return minutes_between(self.departure_at, self.arrival_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One itinerary as found: its segments, the country it connects in, the seats free on all, its place in order."""
+
+    segments: tuple[Segment, ...]
+    via: str
+    free: int
+    place: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One value to narrow by, with how many itineraries have it and the lowest total among them."""
+
+    value: str
+    count: int
+    low_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer to an Ask: one page of ways, whether more follow, how many in all, and the facets of the day."""
+
+    ways: tuple[Way, ...]
+    more: bool
+    total: int
+    unfiltered: int = 0
+    stops: tuple[Facet, ...] = ()
+    airlines: tuple[Facet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Itinerary:
+    """One way of a slice with its fares; offer `number` of it is `f"{sealed}~{number}"`."""
+
+    segments: tuple[Segment, ...]
+    fares: tuple[Fare, ...]
+    seats_left: int
+    sealed: str
+    expires: int
+
+    @property
+    def id(self) -> str:
+        """An outward name, the same in every search."""
+        return ".".join(segment.public_id.hex for segment in self.segments)
+
+    @property
+    def currency(self) -> str:
+        """The currency of all its fares."""
+        return self.fares[0].quote.currency
+
+    @property
+    def minutes(self) -> int:
+        """Real minutes from the first departure to the last arrival."""
+        return minutes_between(self.segments[0].departure_at, self.segments[-1].arrival_at)
+
+    def token(self, number: int) -> str:
+        """Return the offer of the fare at `number`."""
+        return f"{self.sealed}~{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class SliceResult:
+    """What was found for one direction; `next_cursor` leads to the rest."""
+
+    origin: Place
+    destination: Place
+    on: date
+    itineraries: tuple[Itinerary, ...]
+    next_cursor: str | None
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A search's answer: one entry for each slice, in order, and the names that its codes stand for."""
+
+    currency: str
+    party: Party
+    cabin: str
+    slices: tuple[SliceResult, ...]
+    places: dict[str, Place]
+    carriers: dict[str, str]
+    aircraft: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class DayPrice:
+    """The lowest whole price of a day's non-stop flights for the party, or None where nothing is left to sell."""
+
+    on: date
+    currency: str
+    total_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A route that leaves soon, at its lowest whole price for one adult."""
+
+    origin: Place
+    destination: Place
+    on: date
+    currency: str
+    total_minor: int
+
+
+def minutes_between(start: datetime, end: datetime) -> int:
+    """Return the real minutes between two aware instants; both are UTC, so no clock change hides in between."""
+    return int((end - start).total_seconds()) // 60
 
 
 def pack(frozen: Frozen) -> list[Any]:

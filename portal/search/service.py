@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,67 +22,29 @@ from portal.pricing.service import load_book
 from portal.search import queries
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import Criteria, SliceWish
-from portal.search.queries import Ask, Found, LevyRow, Network, Segment, Way, minutes_between
-from portal.search.rules import Fare, Frozen, Offer, offer_of, pack, unpack
+from portal.search.queries import Ask, LevyRow, Network
+from portal.search.rules import (
+    DayPrice,
+    Fare,
+    Found,
+    Frozen,
+    Itinerary,
+    Offer,
+    SearchResult,
+    SliceResult,
+    Suggestion,
+    Way,
+    offer_of,
+    pack,
+    unpack,
+)
 
 OFFER, CURSOR = "offer", "search.cursor"
 MOST_SEATS_SHOWN = 9
 LONGEST_TOKEN = 4096
 SOLD_DAYS_AHEAD = 360
-
-
-@dataclass(frozen=True, slots=True)
-class Itinerary:
-    """One way of a slice with its fares; offer `number` of it is `f"{sealed}~{number}"`."""
-
-    segments: tuple[Segment, ...]
-    fares: tuple[Fare, ...]
-    seats_left: int
-    sealed: str
-    expires: int
-
-    @property
-    def id(self) -> str:
-        """An outward name, the same in every search."""
-        return ".".join(segment.public_id.hex for segment in self.segments)
-
-    @property
-    def currency(self) -> str:
-        """The currency of all its fares."""
-        return self.fares[0].quote.currency
-
-    @property
-    def minutes(self) -> int:
-        """Real minutes from the first departure to the last arrival."""
-        return minutes_between(self.segments[0].departure_at, self.segments[-1].arrival_at)
-
-    def token(self, number: int) -> str:
-        """Return the offer of the fare at `number`."""
-        return f"{self.sealed}~{number}"
-
-
-@dataclass(frozen=True, slots=True)
-class SliceResult:
-    """What was found for one direction; `next_cursor` leads to the rest."""
-
-    origin: Place
-    destination: Place
-    on: date
-    itineraries: tuple[Itinerary, ...]
-    next_cursor: str | None
-    found: Found
-
-
-@dataclass(frozen=True, slots=True)
-class SearchResult:
-    """A search's answer: one entry for each slice, in order, and the names that its codes stand for."""
-
-    currency: str
-    party: Party
-    cabin: str
-    slices: tuple[SliceResult, ...]
-    places: dict[str, Place]
-    network: Network
+SUGGESTIONS, SUGGESTION_SECONDS = 6, 300
+_suggestions: dict[str, tuple[float, list[Suggestion]]] = {}
 
 
 def search(
@@ -91,13 +54,15 @@ def search(
     settings: Settings,
     only: int | None = None,
     currency: str | None = None,
+    leaves_after: datetime | None = None,
     facets: bool = False,
 ) -> SearchResult:
     """Return the itineraries of each slice with a signed offer for each brand; raises Invalid, naming the wrong field.
 
     Sorted by `criteria.sort`: price (the leanest brand for the whole party), duration, departure, arrival; or best:
     price against the cheapest plus duration against the quickest of what matches, plus 0.2 for a stop. `only` answers
-    that slice alone, `currency` leaves out what is sold in another, `facets` adds what the list could be narrowed by.
+    that slice alone, `currency` leaves out what is sold in another, `leaves_after` what leaves earlier, and `facets`
+    adds what the list could be narrowed by.
     """
     net, book = queries.network(session), load_book(session)
     places = net.places(session, {code for wish in criteria.slices for code in (wish.origin, wish.destination)})
@@ -106,12 +71,14 @@ def search(
     slices = []
     for position, wish in enumerate(criteria.slices):
         if only in (None, position):
-            ask = _ask(criteria, wish, places=places, net=net, book=book, main=settings.currency, currency=currency)
-            ask = replace(ask, after=after if position == turn else None, facets=facets)
+            ask = _ask(criteria, wish, places=places, net=net, book=book, main=settings.currency)
+            limits = {"only_currency": currency, "leaves_after": leaves_after}
+            filters = ask.filters | {name: value for name, value in limits.items() if value is not None}
+            ask = replace(ask, filters=filters, after=after if position == turn else None, facets=facets)
             slices.append(_slice(queries.ways(session, ask), criteria, position, ask, book=book, settings=settings))
     names = places | net.places(session, _codes(slices))
     chief = currency or next((one.currency for made in slices for one in made.itineraries), settings.currency)
-    return SearchResult(chief, criteria.party, criteria.cabin, tuple(slices), names, net)
+    return SearchResult(chief, criteria.party, criteria.cabin, tuple(slices), names, net.carriers, net.aircraft)
 
 
 def _codes(slices: Sequence[SliceResult]) -> set[str]:
@@ -166,7 +133,6 @@ def _ask(
     net: Network,
     book: PriceBook,
     main: str,
-    currency: str | None,
 ) -> Ask:
     ends = places[wish.origin], places[wish.destination]
     party = criteria.party
@@ -181,13 +147,13 @@ def _ask(
         factor_bp=book.in_cabin(criteria.cabin)[0].factor_bp,
         levies=tuple(_levy_rows(book, criteria, wish, ends, net=net, main=main)),
         priceable=tuple(book.rates),
-        filters=_filters(criteria, main, currency),
+        filters=_filters(criteria, main),
         sort=criteria.sort,
         limit=criteria.limit,
     )
 
 
-def _filters(criteria: Criteria, main: str, currency: str | None) -> dict[str, Any]:
+def _filters(criteria: Criteria, main: str) -> dict[str, Any]:
     highest = None if criteria.max_price is None else int(criteria.max_price.scaleb(money.digits(main)))
     wanted = {
         "airlines": sorted(criteria.airlines) or None,
@@ -197,7 +163,6 @@ def _filters(criteria: Criteria, main: str, currency: str | None) -> dict[str, A
         "arrive_before": criteria.arrive_before,
         "max_minutes": criteria.max_minutes,
         "max_total": highest,
-        "only_currency": currency,
     }
     return {name: value for name, value in wanted.items() if value is not None}
 
@@ -308,15 +273,6 @@ def reprice(session: Session, offer: Offer, *, settings: Settings) -> Offer:
     return offer_of(frozen, number, f"{_seal(settings, frozen)}~{number}")
 
 
-@dataclass(frozen=True, slots=True)
-class DayPrice:
-    """The lowest whole price of a day's non-stop flights for the party, or None where nothing is left to sell."""
-
-    on: date
-    currency: str
-    total_minor: int | None
-
-
 def day_prices(
     session: Session,
     origin: str,
@@ -340,3 +296,41 @@ def day_prices(
             total = _fares(book, (SegmentFare(fare, currency, *countries, on),), cabin, party)[0].quote.total_minor
             lowest.setdefault(on, DayPrice(on, currency, total))
     return [lowest.get(on, DayPrice(on, settings.currency, None)) for on in days]
+
+
+def cheapest_days(
+    session: Session, criteria: Criteria, position: int, days: Sequence[date], *, settings: Settings
+) -> list[DayPrice]:
+    """Return the lowest price of each day for one slice of a search without its filters, connections included."""
+    wish = criteria.slices[position]
+    plain = Criteria((wish,), criteria.party, criteria.cabin, sort="price", limit=1)
+    prices = []
+    for on in days:
+        asked = replace(plain, slices=(replace(wish, on=on),))
+        found = search(session, asked, settings=settings).slices[0].itineraries
+        total = found[0].fares[0].quote.total_minor if found else None
+        prices.append(DayPrice(on, found[0].currency if found else settings.currency, total))
+    return prices
+
+
+def leaving_soon(session: Session) -> list[Suggestion]:
+    """Return a few routes of the coming days, each from another place, at most five minutes old."""
+    key = str(session.get_bind().engine.url)
+    read_at, known = _suggestions.get(key, (0.0, []))
+    if not known or time.monotonic() - read_at > SUGGESTION_SECONDS:
+        known = _suggest(session)
+        _suggestions[key] = (time.monotonic(), known)
+    return known
+
+
+def _suggest(session: Session) -> list[Suggestion]:
+    rows, net, book = queries.leaving_soon(session), queries.network(session), load_book(session)
+    places = net.places(session, {code for row in rows for code in row[:2]})
+    found: dict[str, Suggestion] = {}
+    for origin, destination, on, currency, fare in rows:
+        if currency in book.rates and not {origin, destination} & set(found) and len(found) < 2 * SUGGESTIONS:
+            ends = places[origin], places[destination]
+            segment = SegmentFare(fare, currency, ends[0].country, ends[1].country, on)
+            total = _fares(book, (segment,), "economy", Party())[0].quote.total_minor
+            found[origin] = found[destination] = Suggestion(*ends, on, currency, total)
+    return list(dict.fromkeys(found.values()))

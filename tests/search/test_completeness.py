@@ -22,6 +22,7 @@ from portal.pricing.rules import Party, PriceBook, SegmentFare, quote
 from portal.pricing.service import load_book
 from portal.search import queries, service
 from portal.search.forms import Criteria, SliceWish
+from portal.search.rules import Itinerary
 from tests import world
 
 ZONES = {row[0]: ZoneInfo(row[5]) for row in world.AIRPORTS}
@@ -198,9 +199,9 @@ def _claim(session: Session, flight_id: int, seats: int, seconds: int) -> None:
         session.execute(insert(SeatClaim).values(**holder, expires_at=until))
 
 
-def every_page(session: Session, asked: Criteria, settings: Settings) -> list[service.Itinerary]:
+def every_page(session: Session, asked: Criteria, settings: Settings) -> list[Itinerary]:
     """Follow the cursor to the end."""
-    found: list[service.Itinerary] = []
+    found: list[Itinerary] = []
     for _ in range(200):
         answer = service.search(session, asked, settings=settings).slices[0]
         found += answer.itineraries
@@ -245,7 +246,7 @@ def test_every_way_and_only_ways(euro_settings: Settings) -> None:
     same()
 
 
-def _in_order(found: list[service.Itinerary], costs: list[tuple[int, int]], sort: str) -> None:
+def _in_order(found: list[Itinerary], costs: list[tuple[int, int]], sort: str) -> None:
     keys = {
         "price": [total for total, _ in costs],
         "duration": [minutes for _, minutes in costs],
@@ -256,7 +257,7 @@ def _in_order(found: list[service.Itinerary], costs: list[tuple[int, int]], sort
     assert keys == sorted(keys)
 
 
-def best(found: list[service.Itinerary], costs: list[tuple[int, int]]) -> list[float]:
+def best(found: list[Itinerary], costs: list[tuple[int, int]]) -> list[float]:
     """The documented order, rounded as it is told."""
     if not costs:
         return []

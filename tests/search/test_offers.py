@@ -19,12 +19,13 @@ from portal.pricing.service import forget_books
 from portal.search import service
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import Criteria, SliceWish
+from portal.search.rules import Itinerary
 from tests import world
 
 PARTY = Party(2, 1, 1)
 
 
-def found(settings: Settings, party: Party = PARTY, cabin: str = "economy") -> service.Itinerary:
+def found(settings: Settings, party: Party = PARTY, cabin: str = "economy") -> Itinerary:
     """The one itinerary of a world with one flight."""
     with db.reading() as session:
         criteria = Criteria((SliceWish("JFK", "LAX", world.soon()),), party, cabin)
@@ -32,14 +33,14 @@ def found(settings: Settings, party: Party = PARTY, cabin: str = "economy") -> s
 
 
 @pytest.fixture
-def itinerary(settings: Settings) -> service.Itinerary:
+def itinerary(settings: Settings) -> Itinerary:
     with db.writing() as session:
         world.flight(session)
     return found(settings)
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_an_offer_says_what_the_search_said(settings: Settings, itinerary: service.Itinerary, number: int) -> None:
+def test_an_offer_says_what_the_search_said(settings: Settings, itinerary: Itinerary, number: int) -> None:
     offer, fare = service.read_offer(settings, itinerary.token(number)), itinerary.fares[number]
     assert (offer.brand, offer.booking_class, offer.currency) == (fare.brand, fare.booking_class, "USD")
     assert (offer.total_minor, offer.per_type) == (fare.quote.total_minor, fare.quote.per_type)
@@ -50,7 +51,7 @@ def test_an_offer_says_what_the_search_said(settings: Settings, itinerary: servi
     assert offer.expires_at - offer.issued_at == timedelta(minutes=settings.offer_minutes)
 
 
-def test_an_offer_keeps_its_price_when_the_rows_change(settings: Settings, itinerary: service.Itinerary) -> None:
+def test_an_offer_keeps_its_price_when_the_rows_change(settings: Settings, itinerary: Itinerary) -> None:
     with db.writing() as session:
         session.execute(update(Flight).values(fare_minor=99_000))
         session.execute(update(Tax).where(Tax.key == "us-excise").values(amount=2_000))
@@ -64,7 +65,7 @@ def test_an_offer_keeps_its_price_when_the_rows_change(settings: Settings, itine
     assert service.read_offer(settings, fresh.token) == fresh
 
 
-def test_repricing_unchanged_rows_changes_nothing(settings: Settings, itinerary: service.Itinerary) -> None:
+def test_repricing_unchanged_rows_changes_nothing(settings: Settings, itinerary: Itinerary) -> None:
     offer = service.read_offer(settings, itinerary.token(2))
     with db.reading() as session:
         fresh = service.reprice(session, offer, settings=settings)
@@ -75,13 +76,13 @@ def test_repricing_unchanged_rows_changes_nothing(settings: Settings, itinerary:
     )
 
 
-def test_a_flight_that_is_gone_cannot_be_repriced(settings: Settings, itinerary: service.Itinerary) -> None:
+def test_a_flight_that_is_gone_cannot_be_repriced(settings: Settings, itinerary: Itinerary) -> None:
     offer = replace(service.read_offer(settings, itinerary.token(0)), flight_ids=(999_999,))
     with db.reading() as session, pytest.raises(NotFound):
         service.reprice(session, offer, settings=settings)
 
 
-def test_an_offer_lapses(settings: Settings, itinerary: service.Itinerary) -> None:
+def test_an_offer_lapses(settings: Settings, itinerary: Itinerary) -> None:
     minutes = timedelta(minutes=settings.offer_minutes)
     with clock.shifted(minutes - timedelta(seconds=5)):
         service.read_offer(settings, itinerary.token(0))
@@ -107,13 +108,13 @@ def test_an_offer_lapses(settings: Settings, itinerary: service.Itinerary) -> No
     ],
 )
 def test_what_we_did_not_make_is_no_offer(
-    settings: Settings, itinerary: service.Itinerary, spoil: Callable[[str], str]
+    settings: Settings, itinerary: Itinerary, spoil: Callable[[str], str]
 ) -> None:
     with pytest.raises(OfferUnknown):
         service.read_offer(settings, spoil(itinerary.token(0)))
 
 
-def test_a_word_sealed_for_something_else_is_no_offer(settings: Settings, itinerary: service.Itinerary) -> None:
+def test_a_word_sealed_for_something_else_is_no_offer(settings: Settings, itinerary: Itinerary) -> None:
     payload = signing.unseal(settings, service.OFFER, itinerary.sealed)
     with pytest.raises(OfferUnknown):
         service.read_offer(settings, signing.seal(settings, "notices", payload) + "~0")
@@ -123,5 +124,5 @@ def test_a_word_sealed_for_something_else_is_no_offer(settings: Settings, itiner
         service.read_offer(settings, signing.seal(settings, service.OFFER, [2, *payload[1:]]) + "~0")
 
 
-def test_an_itinerary_s_three_offers_fit_a_link(settings: Settings, itinerary: service.Itinerary) -> None:
+def test_an_itinerary_s_three_offers_fit_a_link(settings: Settings, itinerary: Itinerary) -> None:
     assert len(itinerary.token(0)) < 900
