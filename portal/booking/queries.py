@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +42,17 @@ def booking_by_id(session: Session, booking_id: UUID) -> BookingView | None:
 def is_over(session: Session, booking_id: UUID) -> bool:
     """True when the booking no longer waits to be paid: lapsed by the database's clock, or in another state."""
     return bool(session.scalar(LAPSED, {"id": booking_id}))
+
+
+def has_unnamed(session: Session, booking_id: UUID) -> bool:
+    """True while a traveller of the booking has no name."""
+    unnamed = select(Passenger.id).where(Passenger.booking_id == booking_id, Passenger.ticket_name.is_(None))
+    return session.scalar(unnamed.limit(1)) is not None
+
+
+def travel_days(session: Session, booking_id: UUID) -> list[date]:
+    """Return the days of departure, local to each origin."""
+    return [flight.departs_on for flight in flights_by_id(session, flight_ids(session, booking_id)).values()]
 
 
 def ticket_prefix(session: Session, booking_id: UUID) -> str:

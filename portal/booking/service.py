@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,20 +16,7 @@ from sqlalchemy import func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.orm import Session
 
-from portal.booking import queries, rules
-from portal.booking.errors import (
-    AlreadyPaid,
-    HoldExpired,
-    NamesMissing,
-    NoMoreTime,
-    NotHeld,
-    OffersDoNotFit,
-    PaymentUnderWay,
-    PriceChanged,
-    PriceMismatch,
-    TooManyPayments,
-    UnknownBooking,
-)
+from portal.booking import errors, queries, rules
 from portal.booking.forms import HoldWish, NameWish, PayWish
 from portal.booking.models import Booking, Charge, Coupon, Passenger, Segment, Slice, Ticket
 from portal.flights.errors import ClaimsLost, FlightClosed
@@ -47,7 +34,6 @@ from portal.payments.rules import OPEN, Outcome
 from portal.search.rules import Offer
 
 SAME_KEY = text("select pg_advisory_xact_lock(hashtextextended(:key, 0))")
-LAPSED = text("select expires_at <= clock_timestamp() from bookings where id = :id")
 SERIALS = text("select nextval('ticket_serials') from generate_series(1, :count)")
 REFERENCE_TRIES = 20
 
@@ -87,10 +73,10 @@ def _fingerprint(offers: Iterable[Offer]) -> str:
 def _check_offers(session: Session, wish: HoldWish) -> None:
     no = rules.offers_problem(wish.offers) or rules.order_problem(_flights(session, wish.offers))
     if no:
-        raise OffersDoNotFit(no)
+        raise errors.OffersDoNotFit(no)
     total = Money(sum(offer.total_minor for offer in wish.offers), wish.offers[0].currency)
     if wish.expected not in (None, total):
-        raise PriceChanged(_("The price is not the one you named."), total=total)
+        raise errors.PriceChanged(_("The price is not the one you named."), total=total)
 
 
 def _flights(session: Session, offers: Sequence[Offer]) -> list[list[FlightView]]:
@@ -172,10 +158,12 @@ def name_passengers(session: Session, reference: str, wish: NameWish) -> Booking
     booking = _held(session, reference)
     under_way = payment_queries.open_payment(session, booking.id)
     if under_way is not None:
-        raise PaymentUnderWay(under_way.id)
+        raise errors.PaymentUnderWay(under_way.id)
     found = select(Passenger).where(Passenger.booking_id == booking.id).order_by(Passenger.position)
     rows = session.scalars(found).all()
-    wrong = rules.traveller_errors(wish.passengers, [row.type for row in rows], _days(session, booking.id))
+    wrong = rules.traveller_errors(
+        wish.passengers, [row.type for row in rows], queries.travel_days(session, booking.id)
+    )
     if wrong:
         raise Invalid(errors=wrong)
     for row, named in zip(rows, _in_party_order(wish.passengers), strict=True):
@@ -191,16 +179,11 @@ def _in_party_order(named: Sequence[rules.Named]) -> list[rules.Named]:
     return sorted(named, key=lambda one: ("adult", "child", "infant").index(one.type))
 
 
-def _days(session: Session, booking_id: UUID) -> list[date]:
-    flights = flights_by_id(session, queries.flight_ids(session, booking_id))
-    return [flight.departs_on for flight in flights.values()]
-
-
 def extend(session: Session, reference: str, *, minutes: int) -> Booking:
     """Hold the seats for `minutes` from now, at most ten times. Raises HoldExpired, NotHeld, NoMoreTime."""
     booking = _held(session, reference)
     if booking.extensions >= rules.MAX_EXTENSIONS:
-        raise NoMoreTime(_("It was extended ten times. Please pay now, or search again."))
+        raise errors.NoMoreTime(_("It was extended ten times. Please pay now, or search again."))
     booking.extensions += 1
     _prolong(session, booking, minutes)
     return booking
@@ -237,7 +220,8 @@ def expire_lapsed(session: Session) -> int:
 
 def _expire(session: Session, booking: Booking, *, refund_id: UUID | None = None) -> None:
     release_claims(session, holder=booking.id)
-    booking.status, booking.expires_at, booking.ended_at = "expired", None, clock.now()
+    _become(booking, "expired")
+    booking.ended_at = clock.now()
     session.flush()
     _tell_expired(session, booking, refund_id)
 
@@ -252,28 +236,28 @@ def _tell_expired(session: Session, booking: Booking, refund_id: UUID | None) ->
 
 def _held(session: Session, reference: str) -> Booking:
     booking = _locked(session, reference)
-    if booking.status == "held" and session.scalar(LAPSED, {"id": booking.id}):
-        raise _expired()
-    if booking.status != "held":
-        raise _past(booking)
+    _require_held(session, booking)
     return booking
 
 
-def _past(booking: Booking) -> Exception:
+def _require_held(session: Session, booking: Booking) -> None:
     if booking.status == "confirmed":
-        return AlreadyPaid(_("It is paid and confirmed."))
-    return _expired() if booking.status == "expired" else NotHeld(_("This booking is cancelled."))
+        raise errors.AlreadyPaid(_("It is paid and confirmed."))
+    if booking.status == "cancelled":
+        raise errors.NotHeld(_("This booking is cancelled."))
+    if queries.is_over(session, booking.id):
+        raise _expired()
 
 
-def _expired() -> HoldExpired:
-    return HoldExpired(_("Your seats went back on sale and nothing was charged. Please search again."))
+def _expired() -> errors.HoldExpired:
+    return errors.HoldExpired(_("Your seats went back on sale and nothing was charged. Please search again."))
 
 
 def _locked(session: Session, reference: str) -> Booking:
     found = select(Booking).where(Booking.reference == ids.normal_reference(reference))
     booking = session.scalar(found.with_for_update().execution_options(populate_existing=True))
     if booking is None:
-        raise UnknownBooking()
+        raise errors.UnknownBooking()
     return booking
 
 
@@ -298,27 +282,23 @@ def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
     if undecided is not None:
         return _go_on(undecided, wish)
     if len(attempts) >= rules.MAX_PAYMENTS:
-        raise TooManyPayments(_("Nothing was charged. Please search again, or call us."))
+        raise errors.TooManyPayments(_("Nothing was charged. Please search again, or call us."))
     return _begin(session, booking, wish)
 
 
 def _go_on(undecided: Payment, wish: PayWish) -> Payment:
     if (undecided.method, undecided.state, wish.method) != ("page", "action_required", "page"):
-        raise PaymentUnderWay(undecided.id)
+        raise errors.PaymentUnderWay(undecided.id)
     return undecided
 
 
 def _check_payable(session: Session, booking: Booking, wish: PayWish) -> None:
-    if booking.status != "held":
-        raise _past(booking)
-    if session.scalar(LAPSED, {"id": booking.id}):
-        raise _expired()
-    unnamed = select(Passenger.id).where(Passenger.booking_id == booking.id, Passenger.ticket_name.is_(None))
-    if booking.contact_email is None or session.scalar(unnamed.limit(1)) is not None:
-        raise NamesMissing(_("Every traveller needs a name before the booking can be paid."))
+    _require_held(session, booking)
+    if booking.contact_email is None or queries.has_unnamed(session, booking.id):
+        raise errors.NamesMissing(_("Every traveller needs a name before the booking can be paid."))
     balance = Money(booking.total_minor - booking.paid_minor, booking.currency)
     if wish.amount not in (None, balance):
-        raise PriceMismatch(balance=balance)
+        raise errors.PriceMismatch(balance=balance)
 
 
 def _begin(session: Session, booking: Booking, wish: PayWish) -> Payment:
@@ -374,8 +354,8 @@ def _sell(session: Session, booking: Booking) -> bool:
 
 
 def _confirm(session: Session, booking: Booking, payment: Payment) -> None:
-    booking.status, booking.expires_at, booking.confirmed_at = "confirmed", None, clock.now()
-    booking.paid_minor += payment.amount_minor
+    _become(booking, "confirmed")
+    booking.confirmed_at, booking.paid_minor = clock.now(), booking.paid_minor + payment.amount_minor
     session.flush()
     _issue_tickets(session, booking)
     name = str(booking.id)
@@ -390,6 +370,12 @@ def _confirm(session: Session, booking: Booking, payment: Payment) -> None:
         before={"status": "held"},
         after={"status": "confirmed", "paidMinor": booking.paid_minor, "currency": booking.currency},
     )
+
+
+def _become(booking: Booking, status: str) -> None:
+    if not rules.may_become(booking.status, status):
+        raise errors.NotHeld()
+    booking.status, booking.expires_at = status, None
 
 
 def _issue_tickets(session: Session, booking: Booking) -> None:
