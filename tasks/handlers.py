@@ -12,9 +12,14 @@ from datetime import timedelta
 from email.message import EmailMessage
 from uuid import UUID
 
+from sqlalchemy import text
+
 from portal.accounts import service as accounts
 from portal.booking import service as booking
-from portal.booking.queries import BookingView, booking_by_id, is_over
+from portal.booking.queries import BookingView, booking_by_id, broken_books, is_over
+from portal.flights import service as flights
+from portal.flights.demo import CARRIER
+from portal.flights.timetable import last_day
 from portal.kit import clock, db, idempotency, mail, outbox
 from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
@@ -124,6 +129,23 @@ def send_refund(settings: Settings, letter: Letter) -> None:
         payments.refunded(session, refund_id, name)
 
 
+def check_books(_: Settings, __: Letter) -> None:
+    """Look every night whether seats, money and tickets add up; what does not is said on the jobs page, at once."""
+    with db.writing() as session:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        session.execute(text("set local statement_timeout = '10min'"))
+        found = broken_books(session)
+    if found:
+        raise outbox.Hopeless("The books do not add up:\n" + "\n".join(map(str, found)))
+
+
+def extend_demo(_: Settings, __: Letter) -> None:
+    """Keep the demo airline's year rolling; loading it in the first place is `portal demo`'s to do."""
+    with db.writing() as session:
+        if last_day(session, CARRIER) is not None:
+            flights.extend_demo(session, clock.now().date())
+
+
 def deliver(settings: Settings, kind: str, message: EmailMessage) -> None:
     """Send a message once: note it, hand it over outside any transaction, note that it was taken."""
     with db.writing() as session:
@@ -137,8 +159,10 @@ def deliver(settings: Settings, kind: str, message: EmailMessage) -> None:
 
 HANDLERS: dict[str, Handler] = {
     "accounts.sweep": sweep_accounts,
+    "books.check": check_books,
     "booking.confirmed": booking_confirmed,
     "booking.expired": booking_expired,
+    "demo.extend": extend_demo,
     "holds.expire": expire_holds,
     "mail.account_exists": account_exists,
     "mail.account_welcome": welcome,

@@ -33,6 +33,8 @@ ROUNDS = (
     Round("accounts.sweep", timedelta(hours=6)),
     Round("idempotency.sweep", timedelta(hours=1)),
     Round("outbox.sweep", timedelta(hours=1)),
+    Round("books.check", timedelta(days=1)),
+    Round("demo.extend", timedelta(days=1), demo_only=True),
 )
 
 

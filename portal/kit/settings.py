@@ -86,6 +86,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     if source.get("PORTAL_ENV", "").strip() == "production":
         source.setdefault("PORTAL_SANDBOX_PAYMENTS", "false")
     settings = Settings(**{f.name: _value(f, source) for f in fields(Settings) if f"PORTAL_{f.name.upper()}" in source})
+    if settings.email_provider not in ("smtp", "sendgrid", "file"):
+        raise ConfigurationError(f"PORTAL_EMAIL_PROVIDER is {settings.email_provider!r}; use smtp, sendgrid or file.")
     if settings.production:
         _refuse_weak_secrets(settings, source)
     return settings

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from deploy.local.services import free_port
 from portal.booking.models import Booking
@@ -98,3 +98,16 @@ def test_lapsed_holds_are_tidied_and_their_contact_is_told(settings: Settings) -
     for one in told:
         HANDLERS["booking.expired"](settings, one)
     assert len(sent(settings)) == 3
+
+
+def test_books_that_do_not_add_up_are_said_at_once(settings: Settings, booking: Booking) -> None:
+    HANDLERS["books.check"](settings, outbox.Letter(kind="books.check", payload={}))
+    with db.writing() as session:
+        session.execute(text("update flight_cabins set sold = sold + 1 where cabin = 'economy'"))
+    with pytest.raises(outbox.Hopeless, match="counters equal claims"):
+        HANDLERS["books.check"](settings, outbox.Letter(kind="books.check", payload={}))
+
+
+def test_the_demo_is_kept_rolling_where_it_was_loaded_only(settings: Settings) -> None:
+    HANDLERS["demo.extend"](settings, outbox.Letter(kind="demo.extend", payload={}))
+    assert makers.one("select count(*) from flights") == 0
