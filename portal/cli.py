@@ -34,7 +34,7 @@ from portal.pricing import service as pricing
 
 # Each step brings one room's part of the demo up to date, and returns how many rows that added, if it counts them.
 DEMO_STEPS: tuple[tuple[str, Callable[[Session], int | None]], ...] = (
-    ("Airports", lambda session: 0 if places.count(session) else places.load(session)),
+    ("Airports", lambda session: _load_places(session)),
     ("Brands and taxes", pricing.ensure_reference_rows),
     ("Flights, from 60 days ago to a year ahead", lambda session: flights.extend_demo(session, clock.now().date())),
     ("Accounts", accounts.ensure_demo_users),
@@ -136,13 +136,21 @@ def schedule_import(settings: Settings, given: argparse.Namespace) -> int:
             plain = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
             rows = timetable_rows(io.TextIOWrapper(cast(IO[bytes], plain), "utf-8-sig", "replace", newline=""))
             bar = _bar(raw, given.file.stat().st_size)
+            _load_places(session)
+            pricing.ensure_reference_rows(session)
             counts = flights.import_timetable(session, rows, bad_row=_bad_row, progress=bar, dry_run=given.dry_run)
+            if given.dry_run:
+                session.rollback()
     except (TimetableRefused, OSError) as no:
         print(no, file=sys.stderr)
         return 1
     done = "Would be" if given.dry_run else "Done"
     print(f"{done}: {counts.added:,} added, {counts.changed:,} changed, {counts.unchanged:,} unchanged.")
     return 0
+
+
+def _load_places(session: Session) -> int:
+    return 0 if places.count(session) else places.load(session)
 
 
 def _bad_row(line: int, reason: str) -> None:

@@ -34,7 +34,7 @@ def ensure_carriers(session: Session, codes: Collection[str]) -> list[str]:
     prefix that no other has, the same one whenever the same airlines are known.
     """
     known = {row["code"]: row for row in _read("carriers.csv")}
-    there = dict(session.execute(select(Carrier.code, Carrier.ticket_prefix)).tuples().all())
+    there = {row.code: row.ticket_prefix for row in session.execute(select(Carrier.code, Carrier.ticket_prefix))}
     taken = {*there.values(), *(row["ticket_prefix"] for row in known.values())}
     fresh = sorted(set(codes) - set(there))
     for code in fresh:

@@ -144,12 +144,15 @@ def import_timetable(
         wrong.append(line)
         bad_row(line, reason)
 
-    total = timetable.stage(session, _parsed(session, rows, report, progress))
+    fleet.ensure_aircraft(session)
+    parser = TimetableParser(all_places(session), fleet.aircraft_codes(session))
+    total = timetable.stage(session, _parsed(parser, rows, report, progress))
     progress("checking", total)
     for line, reason in timetable.conflicts(session):
         report(line, reason)
     if wrong:
-        raise TimetableRefused(f"{len(set(wrong)):,} bad rows; nothing was imported.")
+        count = len(set(wrong))
+        raise TimetableRefused(f"{count:,} bad {'row' if count == 1 else 'rows'}; nothing was imported.")
     counts = timetable.counts(session)
     if not dry_run:
         progress("writing", total)
@@ -175,13 +178,12 @@ def extend_demo(session: Session, today: date) -> int:
 
 
 def _parsed(
-    session: Session,
+    parser: TimetableParser,
     rows: Iterable[tuple[int, list[str]]],
     report: Callable[[int, str], None],
     progress: Callable[[str, int], None],
 ) -> Iterator[DatedFlight]:
-    fleet.ensure_aircraft(session)
-    parser = TimetableParser(all_places(session), fleet.aircraft_codes(session))
+    # Runs inside the COPY, so nothing here may use the database.
     for count, (line, cells) in enumerate(rows, 1):
         found = parser.parse(line, cells)
         if isinstance(found, DatedFlight):

@@ -46,7 +46,10 @@ def release(holder: UUID) -> None:
 def lapse(holder: UUID) -> None:
     with db.writing() as session:
         session.execute(
-            text("update seat_claims set expires_at = now() - interval '1 second' where holder = :holder"),
+            text(
+                "update seat_claims set expires_at = now() - interval '1 second'"
+                " where holder = :holder and expires_at is not null"
+            ),
             {"holder": holder},
         )
 
