@@ -9,14 +9,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
-from typing import TextIO, TypeVar
+from typing import Literal, TextIO, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from babel.numbers import list_currencies
+from pydantic import ConfigDict, Field
 
 from portal.flights.errors import TimetableRefused
 from portal.flights.rules import LONGEST, DatedFlight, distance_km, to_utc
 from portal.kit import money
+from portal.kit.validation import Wire
+from portal.places.forms import AirportOut
 from portal.places.queries import Place
 
 COLUMNS = (
@@ -36,6 +40,62 @@ LOCAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:00)?")
 FARE = re.compile(r"[0-9]{1,7}(\.[0-9]{1,4})?")
 YEARS = range(1990, 2101)
 T = TypeVar("T")
+
+
+class FlightOut(Wire):
+    """One dated flight; instants carry the local offset. Made of a FlightView by `FlightOut.model_validate(view)`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    flight_id: UUID = Field(validation_alias="public_id")
+    carrier: str
+    carrier_name: str
+    flight_number: str = Field(validation_alias="designator")
+    origin: AirportOut
+    destination: AirportOut
+    departure_at: datetime = Field(validation_alias="departure")
+    arrival_at: datetime = Field(validation_alias="arrival")
+    duration_minutes: int
+    aircraft: str
+    aircraft_name: str
+    distance_km: int
+    status: Literal["scheduled", "cancelled"]
+
+
+class PriceOut(Wire):
+    """An amount of money."""
+
+    amount: str
+    currency: str
+
+
+class SeatOut(Wire):
+    """A seat; `price` is null where choosing it costs nothing that is known yet."""
+
+    seat: str
+    available: bool
+    features: tuple[Literal["window", "middle", "aisle", "exit"], ...]
+    price: PriceOut | None = None
+
+
+class RowOut(Wire):
+    """A row from left to right; null is an aisle."""
+
+    number: int
+    seats: tuple[SeatOut | None, ...]
+
+
+class CabinOut(Wire):
+    """A cabin from front to back."""
+
+    cabin: str
+    rows: tuple[RowOut, ...]
+
+
+class SeatMapOut(Wire):
+    """The cabins of a flight, the dearest first."""
+
+    cabins: tuple[CabinOut, ...]
 
 
 def timetable_rows(file: TextIO) -> Iterator[tuple[int, list[str]]]:

@@ -32,6 +32,15 @@ FREE = text(
     f"select c.flight_id, c.cabin, {FREE_SEATS} from flight_cabins c where c.flight_id = any(:ids)"  # noqa: S608 – constant
 )
 
+CABIN_MAPS = text(
+    f"""
+    select c.cabin, a.first_row, a.last_row, a.layout, a.exit_rows,
+           case when f.status = 'scheduled' and f.departure_at > now() then {FREE_SEATS} else 0 end
+    from flights f join flight_cabins c on c.flight_id = f.id
+    join aircraft_cabins a on a.aircraft = f.aircraft and a.cabin = c.cabin
+    where f.id = :flight_id order by a.first_row
+    """  # noqa: S608 – constant
+)
 BROKEN = text(
     """
     select flight_id, cabin, c.capacity, c.held, c.sold, coalesce(s.held, 0)::int, coalesce(s.sold, 0)::int
@@ -45,6 +54,18 @@ BROKEN = text(
     order by 1, 2 limit 1000
     """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class CabinMap:
+    """A cabin's rows, letters across (a blank is an aisle), exit rows, and seats free for sale."""
+
+    cabin: str
+    first_row: int
+    last_row: int
+    layout: str
+    exit_rows: list[int]
+    free: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +146,11 @@ def flight_by_public_id(session: Session, public_id: UUID | str) -> FlightView |
 def free_seats(session: Session, ids: Collection[int]) -> dict[tuple[int, str], int]:
     """Return how many seats are free by (flight id, cabin), lapsed holds counted as free."""
     return {(row[0], row[1]): row[2] for row in session.execute(FREE, {"ids": list(ids)})}
+
+
+def cabin_maps(session: Session, flight_id: int) -> list[CabinMap]:
+    """Return the cabins of a flight from front to back, with how many seats are free for sale in each."""
+    return [CabinMap(*row) for row in session.execute(CABIN_MAPS, {"flight_id": flight_id})]
 
 
 def broken_counters(session: Session) -> list[BrokenCounter]:

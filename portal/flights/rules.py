@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from math import asin, cos, radians, sin, sqrt
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 EARTH_KM = 6371.0
 LONGEST = timedelta(hours=20)
+Feature = Literal["window", "middle", "aisle", "exit"]
 
 
 def distance_km(here: tuple[float, float], there: tuple[float, float]) -> int:
@@ -53,7 +54,7 @@ class Seat:
     """A seat by its name, `14B`, with what it is: window, middle, aisle; exit."""
 
     name: str
-    features: tuple[str, ...]
+    features: tuple[Feature, ...]
 
 
 def seat_row(number: int, layout: str, exit_rows: Sequence[int]) -> Iterator[Seat | None]:
@@ -62,8 +63,13 @@ def seat_row(number: int, layout: str, exit_rows: Sequence[int]) -> Iterator[Sea
         yield Seat(f"{number}{letter}", _features(layout, at, number in exit_rows)) if letter != " " else None
 
 
-def _features(layout: str, at: int, by_exit: bool) -> tuple[str, ...]:
+def _features(layout: str, at: int, by_exit: bool) -> tuple[Feature, ...]:
     window = at in (0, len(layout) - 1)
     aisle = " " in (layout[at - 1 : at], layout[at + 1 : at + 2])
-    found = [name for name, is_so in (("window", window), ("aisle", aisle), ("exit", by_exit)) if is_so]
-    return tuple(found if window or aisle else ["middle", *found])
+    kinds: tuple[tuple[Feature, bool], ...] = (
+        ("window", window),
+        ("middle", not window and not aisle),
+        ("aisle", aisle),
+        ("exit", by_exit),
+    )
+    return tuple(name for name, is_so in kinds if is_so)

@@ -105,6 +105,7 @@ def stage(session: Session, flights: Iterable[DatedFlight]) -> int:
     """Stream `flights` into the staging table of this transaction; returns how many there were."""
     # These statements take as long as the file is; nobody else waits for them.
     session.execute(text("set local statement_timeout = 0"))
+    session.execute(text("drop table if exists staged"))
     session.execute(STAGE)
     staged = 0
     driver = session.connection().connection.driver_connection
