@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator, EmailStr, StringConstraints, ValidationInfo, field_validator
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from portal.accounts import rules
@@ -23,8 +24,21 @@ def _printable(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def _email(typed: str) -> str:
+    try:
+        return validate_email(typed, check_deliverability=False).normalized
+    except EmailNotValidError:
+        why = _("Please give an e-mail address such as name@example.com.")
+        raise PydanticCustomError("email", "{why}", {"why": why}) from None
+
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80), AfterValidator(_printable)]
-Address = Annotated[EmailStr, StringConstraints(max_length=254)]
+Address = Annotated[
+    str,
+    StringConstraints(max_length=254),
+    AfterValidator(_email),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
+]
 # Blanks at the ends belong to a password; everything else is trimmed.
 Secret = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1, max_length=1024)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=512)]

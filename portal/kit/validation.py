@@ -10,22 +10,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from portal.kit.errors import FieldError, Invalid
+from portal.kit.i18n import gettext as _
 
 T = TypeVar("T", bound=BaseModel)
-UNSPEAKABLE = "Please use characters that can be typed."
 NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 DEEPEST = 20
-SENTENCES = {
-    "missing": "Please fill this in.",
-    "string_too_short": "Please fill this in.",
-    "string_too_long": "This is too long.",
-    "int_parsing": "Please give a whole number.",
-    "int_from_float": "Please give a whole number.",
-    "date_from_datetime_parsing": "Please give a date, such as 2027-03-01.",
-    "date_parsing": "Please give a date, such as 2027-03-01.",
-    "date_type": "Please give a date, such as 2027-03-01.",
-    "extra_forbidden": "This field is not known here.",
-}
 
 
 class Wire(BaseModel):
@@ -42,8 +31,8 @@ class Wire(BaseModel):
 
 def parse(model: type[T], given: Any) -> T:
     """Return `given` as `model`; raises Invalid, naming each wrong field by its path, in plain sentences."""
-    if unspeakable := [FieldError(path, UNSPEAKABLE) for path in _unspeakable(given, "")]:
-        raise Invalid(errors=unspeakable)
+    if unspeakable := list(_unspeakable(given, "")):
+        raise Invalid(errors=[FieldError(path, _("Please use characters that can be typed.")) for path in unspeakable])
     try:
         return model.model_validate(given)
     except ValidationError as wrong:
@@ -98,4 +87,20 @@ def _lists(value: Any) -> Any:
 def _field_error(error: Any) -> FieldError:
     pointer = ".".join(str(step) for step in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
-    return FieldError(pointer, SENTENCES.get(error["type"], message if message.endswith(".") else f"{message}."))
+    return FieldError(pointer, _sentence(error["type"]) or (message if message.endswith(".") else f"{message}."))
+
+
+def _sentence(kind: str) -> str | None:
+    """Return what a person is told for pydantic's kind of error, in the reader's language."""
+    if kind.startswith("date_"):
+        return _("Please give a date, such as 2027-03-01.")
+    return {
+        "missing": _("Please fill this in."),
+        "string_too_short": _("Please fill this in."),
+        "string_too_long": _("This is too long."),
+        "string_type": _("Please give a text."),
+        "int_parsing": _("Please give a whole number."),
+        "int_type": _("Please give a whole number."),
+        "int_from_float": _("Please give a whole number."),
+        "extra_forbidden": _("This field is not known here."),
+    }.get(kind)
