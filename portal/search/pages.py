@@ -198,19 +198,35 @@ def _understand(session: Session, given: QueryParams, settings: Settings) -> Ask
     elif given.get("trip") == "return" and "returnDate" not in plain:
         raise Invalid(errors=[FieldError("returnDate", _("Please choose the day you come back, or one way."))])
     lists = {name: found for name in LISTS if (found := [value for value in given.getlist(name) if value])}
-    plain |= _resolved(session, plain)
-    query = parse(SearchQuery, plain | lists | _bands(given))
+    codes, problems = _resolved(session, plain)
+    plain |= codes
+    criteria = _criteria(plain | lists | _bands(given), problems)
     pairs = [(name, plain[name]) for name in (*PLAIN, "maxStops", "maxPrice") if name in plain]
     pairs += [(name, value) for name in LISTS for value in lists.get(name, ())]
     pairs += [(name, given[name]) for name in ("departs", "arrives") if given.get(name) in told.BANDS]
     outs = tuple(service.read_offer(settings, token) for token in given.getlist("out") if token)
-    asked = Asked(query.criteria(), Address((*pairs, *(("out", offer.token) for offer in outs))), outs)
+    asked = Asked(criteria, Address((*pairs, *(("out", offer.token) for offer in outs))), outs)
     _check_chosen(asked)
     return asked
 
 
-def _resolved(session: Session, plain: dict[str, str]) -> dict[str, str]:
-    """Return the codes of the typed places; raises WhichAirport, or Invalid for a place that nobody knows."""
+def _criteria(fields: dict[str, Any], problems: list[FieldError]) -> Criteria:
+    """Return the criteria; raises Invalid with everything that is wrong at once, each field's first problem."""
+    if not fields.get("slice"):
+        missing = [name for name in ("origin", "destination", "departureDate") if name not in fields]
+        problems += [FieldError(name, _("Please fill this in.")) for name in missing]
+    known = {problem.pointer for problem in problems}
+    try:
+        criteria = parse(SearchQuery, fields).criteria()
+    except Invalid as no:
+        raise Invalid(errors=[*problems, *(one for one in no.errors if one.pointer not in known)]) from None
+    if problems:
+        raise Invalid(errors=problems)
+    return criteria
+
+
+def _resolved(session: Session, plain: dict[str, str]) -> tuple[dict[str, str], list[FieldError]]:
+    """Return the codes of the typed places, and what is wrong with them; raises WhichAirport where several fit."""
     codes: dict[str, str] = {}
     unclear: dict[str, list[Place]] = {}
     problems: list[FieldError] = []
@@ -218,17 +234,22 @@ def _resolved(session: Session, plain: dict[str, str]) -> dict[str, str]:
         typed = plain.get(name, "").replace("\x00", "")[:80]
         known = network(session).places(session, [typed.upper()]) if re.fullmatch("[A-Za-z]{3}", typed) else {}
         found = next(iter(known.values())) if known else resolve(session, typed) if typed else None
+        if isinstance(found, list) and len(found) == 1 and _names(typed, found[0]):
+            found = found[0]
         if isinstance(found, Place):
             codes[name] = found.code
         elif found:
             unclear[name] = found
         elif typed:
             problems.append(FieldError(name, _("We know no such place. Try the city, or its three-letter code.")))
-    if problems:
-        raise Invalid(errors=problems)
-    if unclear:
+    if unclear and not problems:
         raise WhichAirport(unclear)
-    return codes
+    return codes, problems
+
+
+def _names(typed: str, place: Place) -> bool:
+    """True when what was typed stands in the airport's own names, so that nobody needs to be asked."""
+    return typed.strip().casefold() in f"{place.city} {place.name}".casefold()
 
 
 def _bands(given: QueryParams) -> dict[str, str]:

@@ -239,7 +239,7 @@ FAR = world.soon(362).isoformat()
         ({"origin": "'; drop table flights; --"}, "/origin"),
         ({"origin": "<script>alert(1)</script>"}, "/origin"),
         ({"origin": "J" * 100_0}, "/origin"),
-        ({"origin": "\x00\x00\x00"}, "/origin"),
+        ({"origin": "\u202e\u202e\u202e"}, "/origin"),
         ({"destination": "JFK"}, "/destination"),
         ({"destination": "XQX"}, "/destination"),
         ({"departureDate": "tomorrow"}, "/departureDate"),
