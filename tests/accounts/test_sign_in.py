@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -251,6 +252,14 @@ def test_a_guest_is_taken_back_to_where_they_wanted_to_go(client: TestClient) ->
     form = client.get(first.headers["location"])
     assert 'name="next" value="/account"' in form.text
     assert sign_in(client, after="/book/abc?step=2&x=1") == "/book/abc?step=2&x=1"
+
+
+def test_signing_in_from_any_page_leads_back_to_it(client: TestClient) -> None:
+    register(client)
+    page = client.get("/help?x=1&y=a%26b")
+    address = re.findall(r'href="(/account/sign-in[^"]*)"', page.text)[0]
+    after = html.unescape(re.findall(r'name="next" value="([^"]*)"', client.get(html.unescape(address)).text)[0])
+    assert sign_in(client, after=after) == "/help?x=1&y=a%26b"
 
 
 @pytest.mark.parametrize(
