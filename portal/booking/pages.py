@@ -228,6 +228,7 @@ def _passengers(request: Request, view: BookingView, errors: dict[str, str], *, 
         travellers=travellers,
         contact=contact,
         errors=errors,
+        summary=told.error_list(errors, headings),
     )
 
 
@@ -255,6 +256,8 @@ def extend(request: Request) -> Response:
         return _expired(request, view)
     if request.wants_part:
         return render(request, "booking/passengers.html", block="hold", **_common(_read(request), step))
+    if "contact.email" in request.fields:  # without scripts the form comes along, so that nothing typed is lost
+        return _passengers(request, _read(request), {}, status=200)
     return see_other(request, f"/book/{view.reference}/{step}")
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from portal.booking.rules import BookingView, printed_lines
 from portal.flights.queries import FlightView
 from portal.kit.i18n import gettext as _
+from portal.kit.i18n import ngettext
 from portal.places.queries import Place
 from portal.search.rules import Offer
 
@@ -139,35 +140,41 @@ def price_of_offers(offers: Sequence[Offer], journeys: Sequence[Journey]) -> Pri
     """Return the price of offers, one a slice, before anything is held."""
     types = offers[0].party.types
     lines = [(types[who], at, line) for who, at, line in printed_lines(offers)]
-    return Price(_groups(lines, journeys), sum(offer.total_minor for offer in offers), offers[0].currency)
+    return Price(_groups(lines, types, journeys), sum(offer.total_minor for offer in offers), offers[0].currency)
 
 
 def price_of_booking(view: BookingView, journeys: Sequence[Journey]) -> Price:
     """Return the price of a booking."""
     kinds: dict[UUID | None, str] = {one.id: one.type for one in view.passengers}
     lines = [(kinds.get(line.passenger_id, ""), line.slice_position, line) for line in view.charges]
-    return Price(_groups(lines, journeys), view.total_minor, view.currency)
+    return Price(_groups(lines, list(kinds.values()), journeys), view.total_minor, view.currency)
 
 
-def _groups(lines: Iterable[tuple[str, int, Printed]], journeys: Sequence[Journey]) -> tuple[Group, ...]:
-    """A fare stands for each direction, a tax or fee for the whole trip."""
+def _groups(
+    lines: Iterable[tuple[str, int, Printed]], types: Sequence[str], journeys: Sequence[Journey]
+) -> tuple[Group, ...]:
+    """A fare stands for each direction, and before the taxes and fees, which stand for the whole trip."""
     sums: dict[str, dict[tuple[str, str], int]] = {}
-    for kind, at, line in lines:
+    for kind, at, line in sorted(lines, key=lambda one: one[2].code != "fare"):
         label = _(line.label)
         if line.code == "fare" and len(journeys) > 1:
             label = f"{label} {journeys[at].origin.code}–{journeys[at].destination.code}"
         of_kind = sums.setdefault(kind, {})
         of_kind[line.code, label] = of_kind.get((line.code, label), 0) + line.amount_minor
-    return tuple(Group(_kinds(kind), _lines(of_kind)) for kind, of_kind in sums.items())
+    return tuple(Group(_counted(kind, types.count(kind)), _lines(of_kind)) for kind, of_kind in sums.items())
 
 
 def _lines(sums: Mapping[tuple[str, str], int]) -> tuple[Line, ...]:
     return tuple(Line(label, amount) for (_code, label), amount in sums.items())
 
 
-def _kinds(kind: str) -> str:
-    plural = {"adult": _("Adults"), "child": _("Children"), "infant": _("Infants on a lap")}
-    return plural.get(kind, _("For the whole booking"))
+def _counted(kind: str, count: int) -> str:
+    words = {
+        "adult": ngettext("%(num)d adult", "%(num)d adults", count),
+        "child": ngettext("%(num)d child", "%(num)d children", count),
+        "infant": ngettext("%(num)d infant on a lap", "%(num)d infants on laps", count),
+    }
+    return words.get(kind, _("For the whole booking")) % {"num": count}
 
 
 def kind_word(kind: str) -> str:
@@ -181,6 +188,24 @@ def headings(kinds: Iterable[str]) -> list[str]:
     for kind in kinds:
         counts[kind] = counts.get(kind, 0) + 1
     return [f"{kind_word(kind)} {number + 1}" for kind, most in counts.items() for number in range(most)]
+
+
+def error_list(errors: Mapping[str, str], headings: Sequence[str]) -> dict[str, str]:
+    """Return each sentence with the field that it is about, for the list on top."""
+    labels = {
+        "givenName": _("given names"),
+        "familyName": _("family name"),
+        "dateOfBirth": _("date of birth"),
+        "email": _("e-mail"),
+        "phone": _("mobile number"),
+    }
+    listed = {}
+    for pointer, sentence in errors.items():
+        *_way, number, name = ["", "", *pointer.split(".")]
+        who = headings[int(number)] if number.isdecimal() and int(number) < len(headings) else ""
+        field = ", ".join(part for part in (who, labels.get(name, "")) if part)
+        listed[pointer] = f"{field[:1].upper()}{field[1:]}: {sentence}" if field else sentence
+    return listed
 
 
 def search_again(view: BookingView) -> str:
