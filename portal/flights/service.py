@@ -144,6 +144,7 @@ def import_timetable(
         wrong.append(line)
         bad_row(line, reason)
 
+    timetable.enter(session)
     fleet.ensure_aircraft(session)
     parser = TimetableParser(all_places(session), fleet.aircraft_codes(session))
     total = timetable.stage(session, _parsed(parser, rows, report, progress))
@@ -165,6 +166,7 @@ def extend_demo(session: Session, today: date) -> int:
 
     The first call also makes aircraft, airlines and the 60 days before. Airports must be there.
     """
+    timetable.enter(session)
     fleet.ensure_aircraft(session)
     last = timetable.last_day(session, demo.CARRIER)
     first, until = (last + timedelta(days=1) if last else today - demo.BEFORE), today + demo.AHEAD

@@ -101,10 +101,16 @@ class Counts:
     unchanged: int
 
 
-def stage(session: Session, flights: Iterable[DatedFlight]) -> int:
-    """Stream `flights` into the staging table of this transaction; returns how many there were."""
-    # These statements take as long as the file is; nobody else waits for them.
+def enter(session: Session) -> None:
+    """Wait until nobody else keeps many flights at once, and keep others waiting until this transaction ends."""
+    # These statements take as long as the file is, and the other's may too.
     session.execute(text("set local statement_timeout = 0"))
+    session.execute(text("set local lock_timeout = 0"))
+    session.execute(text("select pg_advisory_xact_lock(hashtext('portal.flights.timetable'))"))
+
+
+def stage(session: Session, flights: Iterable[DatedFlight]) -> int:
+    """Stream `flights` into the staging table of this transaction, after `enter`; returns how many there were."""
     session.execute(text("drop table if exists staged"))
     session.execute(STAGE)
     staged = 0

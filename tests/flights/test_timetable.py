@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
 
@@ -172,6 +173,14 @@ def test_a_sold_flight_keeps_its_times_but_not_its_fare(settings: Settings) -> N
 def test_a_dry_run_counts_and_keeps_nothing(settings: Settings) -> None:
     assert keep([GOOD], dry_run=True) == Counts(1, 0, 0)
     assert rows_of("select 1 from flights") == []
+
+
+def test_two_imports_at_once_wait_for_each_other(settings: Settings) -> None:
+    file = [row(number=str(number)) for number in range(1, 300)]
+    with ThreadPoolExecutor(3) as both:
+        counts = list(both.map(lambda _: keep(file), range(3)))
+    assert sorted(count.added for count in counts) == [0, 0, 299]
+    assert sum(count.unchanged for count in counts) == 598
 
 
 def test_unknown_airlines_are_made_with_prefixes_of_their_own(settings: Settings) -> None:
