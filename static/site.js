@@ -65,7 +65,7 @@
       options = found;
       list.replaceChildren(...found.map((one, i) => {
         const item = make("li", { role: "option", id: `${list.id}-${i}`, "aria-selected": "false" },
-          make("b", {}, one.city), make("small", {}, [one.name, one.country].filter(Boolean).join(", ")), make("code", {}, one.code));
+          make("b", {}, one.city), make("small", {}, [one.name, one.countryName].filter(Boolean).join(", ")), make("code", {}, one.code));
         item.addEventListener("pointerdown", (event) => { event.preventDefault(); choose(i); });
         return item;
       }));
