@@ -11,6 +11,7 @@ from starlette.responses import Response
 from portal.booking.errors import UnknownBooking
 from portal.booking.queries import booking_view
 from portal.booking.rules import BookingView, available_actions, may_manage, may_see
+from portal.booking.told import journey, price_of_booking, search_again
 from portal.kit import clock, db, grants, limits
 from portal.kit.docs import every_error
 from portal.kit.errors import Invalid
@@ -87,13 +88,13 @@ def _shown(view: BookingView, now: datetime, *, mine: bool) -> dict[str, Any]:
         "state": state,
         "trips": tickets.trips(view),
         "travellers": tickets.travellers(view, is_printable=str.isprintable) if view.is_named else (),
-        "price_groups": rules.price_groups(view),
+        "price": price_of_booking(view, [journey(piece.flights) for piece in view.slices]),
         "terms": tickets.terms(view),
         "hold": _hold(view, now, mine=mine) if state == "held" else None,
         "go_on": _go_on(view) if state == "held" and mine else "",
         "files": _files(view) if paid else (),
         "closed": rules.closed_actions(view, now) if paid else (),
-        "search_url": rules.search_again(view),
+        "search_url": search_again(view),
         "mine": mine,
     }
 
@@ -102,7 +103,7 @@ def _hold(view: BookingView, now: datetime, *, mine: bool) -> Hold:
     expires_at = view.expires_at or now
     left = max(0, int((expires_at - now).total_seconds()))
     extend = f"/book/{view.reference}/extend" if mine and available_actions(view, now)["extend"] is None else ""
-    return Hold(expires_at, left, extend, rules.search_again(view))
+    return Hold(expires_at, left, extend, search_again(view))
 
 
 def _go_on(view: BookingView) -> str:

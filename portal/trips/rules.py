@@ -1,18 +1,15 @@
-"""How a booking is told to its traveller: what each pays, what is open and why not, what lies ahead. Pure."""
+"""How bookings are told to their traveller: what is open and why not, what lies ahead, what fares allow. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from urllib.parse import urlencode
-from uuid import UUID
 
-from portal.booking.rules import BookingView, ChargeView, available_actions
+from portal.booking.rules import BookingView, available_actions
 from portal.kit.i18n import gettext as _
 from portal.places.queries import Place
 from portal.pricing.rules import Brand
-from portal.tickets.rules import type_label
 
 CABINS = ("economy", "premium", "business", "first")
 
@@ -39,53 +36,6 @@ class OwnTrip:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A printed line of the price."""
-
-    label: str
-    amount_minor: int
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """What travellers of one kind pay together."""
-
-    label: str
-    lines: tuple[Line, ...]
-
-
-def price_groups(view: BookingView) -> tuple[Group, ...]:
-    """Return the price by kind of traveller; all lines together add up to the booking's total, to the cent."""
-    kinds: dict[UUID | None, str] = {one.id: one.type for one in view.passengers}
-    order = dict.fromkeys(kinds.values())
-    groups = [_group(view, kind, [c for c in view.charges if kinds.get(c.passenger_id) == kind]) for kind in order]
-    rest = [charge for charge in view.charges if charge.passenger_id not in kinds]
-    return tuple([*groups, Group(_("For the whole booking"), _lines(view, rest))] if rest else groups)
-
-
-def _group(view: BookingView, kind: str, charges: Sequence[ChargeView]) -> Group:
-    count = sum(1 for one in view.passengers if one.type == kind)
-    label = type_label(kind)
-    return Group(f"{label} × {count}" if count > 1 else label, _lines(view, charges))
-
-
-def _lines(view: BookingView, charges: Sequence[ChargeView]) -> tuple[Line, ...]:
-    """Fares stand a direction each; a tax or fee is one line for the whole journey."""
-    sums: dict[tuple[str, str], int] = {}
-    for charge in charges:
-        key = (charge.code, _line_label(view, charge))
-        sums[key] = sums.get(key, 0) + charge.amount_minor
-    return tuple(Line(label, amount) for (_code, label), amount in sums.items())
-
-
-def _line_label(view: BookingView, charge: ChargeView) -> str:
-    piece = next((one for one in view.slices if one.position == charge.slice_position), None)
-    if charge.code != "fare" or piece is None:
-        return _(charge.label)
-    return f"{_(charge.label)} {piece.origin.code}–{piece.destination.code}"
-
-
-@dataclass(frozen=True, slots=True)
 class Closed:
     """What cannot be done now, and why."""
 
@@ -106,22 +56,6 @@ def closed_actions(view: BookingView, now: datetime) -> tuple[Closed, ...]:
         if action in labels and reason is not None:
             by_reason.setdefault(reason, []).append(labels[action])
     return tuple(Closed(" · ".join(names), reason) for reason, names in by_reason.items())
-
-
-def search_again(view: BookingView) -> str:
-    """Return the address that searches the same trip for the same party."""
-    first, last = view.slices[0], view.slices[-1]
-    wish: list[tuple[str, str]] = []
-    if len(view.slices) == 1 or (len(view.slices) == 2 and last.destination.code == first.origin.code):
-        wish += [("origin", first.origin.code), ("destination", first.destination.code)]
-        wish += [("departureDate", first.flights[0].departs_on.isoformat())]
-        wish += [("returnDate", last.flights[0].departs_on.isoformat())] if len(view.slices) == 2 else []
-    else:
-        ways = ((one.origin.code, one.destination.code, one.flights[0].departs_on) for one in view.slices)
-        wish += [("slice", f"{origin}-{destination}-{day}") for origin, destination, day in ways]
-    counts = {"adults": "adult", "children": "child", "infants": "infant"}
-    wish += [(name, str(sum(1 for one in view.passengers if one.type == kind))) for name, kind in counts.items()]
-    return f"/flights?{urlencode([*wish, ('cabin', first.cabin)])}"
 
 
 def ahead_and_behind(trips: Sequence[OwnTrip], now: datetime) -> tuple[list[OwnTrip], list[OwnTrip]]:

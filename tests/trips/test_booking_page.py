@@ -77,7 +77,7 @@ def test_a_paid_booking_says_what_was_paid_allowed_and_closed(client: TestClient
     page = client.get("/bookings/ANA234").text
     assert "The tickets were sent to ana@example.com." in page
     assert page.count("999 ") == 2
-    for words in ("Adult", "Child", "$200.00", "$100.00", "for $75.00 each", "1 each, included"):
+    for words in ("1 adult", "1 child", "$200.00", "$100.00", "for $75.00 each", "1 each, included"):
         assert words in page
     assert "Change a flight" in page
     assert "calendar.ics" in page
@@ -125,4 +125,4 @@ def test_a_cancelled_booking_says_so(client: TestClient, settings: Settings) -> 
 
 @pytest.mark.parametrize("path", ["/bookings/", "/bookings/%00", "/bookings/%F0%9F%9B%AB", "/bookings/" + "x" * 2000])
 def test_odd_addresses_are_simply_not_there(client: TestClient, path: str) -> None:
-    assert client.get(path).status_code in (404, 307)
+    assert client.get(path).status_code in (400, 404)
