@@ -116,6 +116,11 @@ def bought(buyers: list[Buyer]) -> int:
     return sum(len(buyer.told_paid) for buyer in buyers)
 
 
+def wait_for_purchases(buyers: list[Buyer]) -> None:
+    before = bought(buyers)
+    until(lambda: bought(buyers) > before + 2, "a purchase", seconds=60)
+
+
 def open_letters() -> object:
     return makers.one("select count(*) from letters where kind like 'booking.%' and state not in ('done', 'dropped')")
 
@@ -131,7 +136,7 @@ def test_nobody_who_paid_is_left_without_tickets(portal: RunningPortal) -> None:
         buyer.start()
     for _ in range(ROUNDS):
         for _name, strike in faults(portal):
-            until(lambda before=bought(buyers): bought(buyers) > before + 2, "a purchase", seconds=60)
+            wait_for_purchases(buyers)
             strike()
     over.set()
     for buyer in buyers:

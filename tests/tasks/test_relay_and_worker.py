@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from portal.kit import cache, db, outbox
 from portal.kit.settings import Settings
+from tasks.worker import LETTERS_PER_PROCESS
 from tests.tasks.conftest import Office, until
 
 pytestmark = pytest.mark.fault
@@ -196,3 +197,19 @@ def test_the_relay_posts_each_round_once_a_slot_and_stops_on_term(office: Office
 def _rounds() -> int:
     with db.reading() as session:
         return session.scalar(select(func.count()).where(outbox.Letter.key.is_not(None))) or 0
+
+
+def test_worker_processes_are_replaced_and_a_backlog_is_worked_off(office: Office) -> None:
+    with db.writing() as session:
+        for _ in range(3 * LETTERS_PER_PROCESS):
+            outbox.post(session, "test.note", book=str(office.book))
+    both(office)
+    office.wait_word("came", 3 * LETTERS_PER_PROCESS)
+    until(lambda: _open() == 0, "the end of the backlog")
+    assert len(office.words()) == 3 * LETTERS_PER_PROCESS
+    assert len({line.split()[1] for line in office.book.read_text().splitlines()}) >= 3
+
+
+def _open() -> int:
+    with db.reading() as session:
+        return session.scalar(select(func.count()).where(outbox.IS_OPEN, outbox.Letter.kind == "test.note")) or 0
