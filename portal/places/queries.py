@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
@@ -74,20 +73,7 @@ def find(session: Session, typed: str, limit: int = 8) -> list[Place]:
 
     Airports that have flights come first; of one city (New York) the larger ones. Nothing typed finds nothing.
     """
-    words = plain(typed)
-    if not words:
-        return []
-    values = {
-        "code": typed.strip().upper()[:3] if len(typed.strip()) == 3 else "",
-        "words": [rf"\m{re.escape(word)}" for word in words.split()],
-        "start": words,
-        "plain": words,
-        "limit": limit,
-    }
-    for stage in (WORDS, NEAR, SIMILAR):
-        if found := _places(session, stage, values):
-            return found
-    return []
+    return _search(session, typed, limit, (WORDS, NEAR, SIMILAR))
 
 
 def resolve(session: Session, typed: str) -> Place | list[Place]:
@@ -104,8 +90,23 @@ def resolve(session: Session, typed: str) -> Place | list[Place]:
     if len(named) > 1:
         served = set(session.scalars(SERVED, {"codes": [place.code for place in named]}))
         named = [place for place in named if place.code in served] or named
+    elif len(found) == 1:
+        named = _search(session, typed, 1, (WORDS,))
     return named[0] if len(named) == 1 else found
 
 
-def _places(session: Session, stage: TextClause, values: dict[str, Any]) -> list[Place]:
-    return [Place(*row) for row in session.execute(stage, values)]
+def _search(session: Session, typed: str, limit: int, stages: tuple[TextClause, ...]) -> list[Place]:
+    words = plain(typed)
+    if not words:
+        return []
+    values = {
+        "code": typed.strip().upper()[:3] if len(typed.strip()) == 3 else "",
+        "words": [rf"\m{re.escape(word)}" for word in words.split()],
+        "start": words,
+        "plain": words,
+        "limit": limit,
+    }
+    for stage in stages:
+        if found := [Place(*row) for row in session.execute(stage, values)]:
+            return found
+    return []

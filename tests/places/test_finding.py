@@ -94,6 +94,14 @@ def test_plain_text_resolves_to_the_one_airport(world: Session) -> None:
         assert place.code == "LAX"
 
 
+def test_other_names_resolve_and_typing_errors_ask(world: Session) -> None:
+    munich, mistyped = resolve(world, "München"), resolve(world, "muncehn")
+    assert isinstance(munich, Place)
+    assert munich.code == "MUC"
+    assert isinstance(mistyped, list)
+    assert codes(mistyped)[0] == "MUC"
+
+
 def test_what_is_ambiguous_or_mistyped_resolves_to_candidates(world: Session) -> None:
     london, mistyped = resolve(world, "London"), resolve(world, "los angelos")
     assert isinstance(london, list)
