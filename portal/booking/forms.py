@@ -54,7 +54,7 @@ def _born(day: date) -> date:
 class MoneyWire(Wire):
     """An amount as a decimal string with the currency's own number of digits."""
 
-    amount: Annotated[str, StringConstraints(max_length=24)]
+    amount: Annotated[str, StringConstraints(pattern=r"^-?\d{1,13}(\.\d{1,4})?$")]
     currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
 
     @classmethod
@@ -66,7 +66,7 @@ class MoneyWire(Wire):
     def _is_money(self) -> MoneyWire:
         try:
             money.parse(self.amount, self.currency)
-        except Exception:
+        except ValueError:
             raise ValueError(_("Please give an amount with the currency's own digits, such as 123.45.")) from None
         return self
 
@@ -116,7 +116,7 @@ class ChosenOffers(Wire):
     """What the results page sends: an offer for each slice, and the key that makes a second click the same booking."""
 
     offer: list[Token] = Field(min_length=1, max_length=rules.MAX_SLICES)
-    key: Annotated[str, StringConstraints(min_length=8, max_length=100)]
+    key: Annotated[str, StringConstraints(pattern=r"^[\w.~-]{8,100}$")]
 
 
 class NewPayment(Wire):

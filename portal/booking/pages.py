@@ -300,7 +300,7 @@ def _pay(request: Request, view: BookingView, problem: str, *, status: int) -> R
 def start_payment(request: Request) -> Response:
     """Begin a payment and send the payer to the bank's page; a second click is sent to the same page."""
     view = _read(request)
-    key = str(request.fields.get("key") or ids.secret(18))[:200]
+    key = ids.fingerprint(str(request.fields.get("key") or ids.secret(18)))
     wish = PayWish(f"page:{key}", "page", gateway.name(request.settings))
     try:
         with db.writing() as session:

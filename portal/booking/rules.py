@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -176,14 +177,18 @@ def may_manage(view: BookingView, *, user_id: UUID | None, staff: bool, granted:
 
 def knows_name(view: BookingView, family_name: str | None) -> bool:
     """True when `family_name` is a traveller's, as typed or as on the ticket, without regard to case and accents."""
-    typed = _plain(family_name)
-    names = {_plain(one.family_name) for one in view.passengers}
+    typed = _spellings(family_name)
+    names = {spelt for one in view.passengers for spelt in _spellings(one.family_name)}
     names |= {(one.ticket_name or "").split("/")[0] for one in view.passengers}
-    return bool(typed) and typed in names - {""}
+    return not typed.isdisjoint(names - {""})
 
 
-def _plain(name: str | None) -> str:
-    return (passport_letters(name) or " ".join(name.upper().split())) if name else ""
+def _spellings(name: str | None) -> set[str]:
+    """Müller is found as MÜLLER, Mueller (as on the ticket) and Muller (as typed where there is no ü)."""
+    if not name:
+        return set()
+    bare = "".join(letter for letter in unicodedata.normalize("NFD", name) if not unicodedata.combining(letter))
+    return {passport_letters(one) or " ".join(one.upper().split()) for one in (name, bare)} - {""}
 
 
 def age_on(born: date, day: date) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -63,9 +64,10 @@ def answer(request: Request) -> Response:
 
 
 def _charge(request: Request) -> SandboxCharge:
-    if not request.settings.sandbox_payments:
+    name = request.path_params["charge"]
+    if not request.settings.sandbox_payments or not re.fullmatch(r"[\w-]{1,64}", name, re.ASCII):
         raise NotFound()
-    return sandbox.look(request.path_params["charge"])
+    return sandbox.look(name)
 
 
 def _cards(request: Request, charge: SandboxCharge, problem: str, status: int) -> Response:

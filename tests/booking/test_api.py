@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -145,13 +146,19 @@ def test_the_last_seat_and_a_lapsed_offer_have_their_codes(client: TestClient, s
         ({"promoCode": "FREE"}, "/promoCode"),
         ({"surprise": 1}, "/surprise"),
         ({"expectedTotal": {"amount": "1.234", "currency": "USD"}}, "/expectedTotal"),
-        ({"expectedTotal": {"amount": "NaN", "currency": "USD"}}, "/expectedTotal"),
+        ({"expectedTotal": {"amount": "NaN", "currency": "USD"}}, "/expectedTotal/amount"),
+        ({"expectedTotal": {"amount": "1e9999999", "currency": "USD"}}, "/expectedTotal/amount"),
+        ({"passengers": [{**ANNA, "givenName": "a\x00b"}]}, "/passengers/0/givenName"),
+        ({"passengers": [{**ANNA, "givenName": "\ud800"}]}, "/passengers/0/givenName"),
+        ({"contact": {"email": "a\x00b@example.com"}}, "/contact/email"),
+        ({"offerIds": ["\ud800~1"]}, "/offerIds/0"),
     ],
 )
 def test_every_wrong_field_is_pointed_at(
     client: TestClient, settings: Settings, change: dict[str, Any], pointer: str
 ) -> None:
-    no = client.post("/api/bookings", json=body(makers.offer(settings, makers.flight()), **change))
+    given = json.dumps(body(makers.offer(settings, makers.flight()), **change))
+    no = client.post("/api/bookings", content=given, headers={"Content-Type": "application/json"})
     assert no.status_code == 422, no.text
     assert [error["pointer"] for error in no.json()["errors"]] == [pointer]
     assert makers.one("select count(*) from bookings") == 0

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import text
@@ -327,3 +328,29 @@ def test_without_a_gateway_the_page_says_so_and_takes_nothing(client: TestClient
     assert 'name="key"' not in page.text
     assert closed.post(f"/book/{reference}/pay", data={"key": "k"}).status_code == 503
     assert closed.get("/sandbox-pay/ch_any").status_code == 404
+
+
+HOSTILE = ["a\x00b", "\u202e", "'; drop table bookings; --", "<img src=x>", "x" * 5000, "{{7*7}}", "%00", "😀"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_words_get_an_answer_everywhere(client: TestClient, settings: Settings, text: str) -> None:
+    reference = held(client, settings)
+    typed = {**NAMES, **OTHER, "passengers.0.givenName": text, "contact.email": text, "contact.phone": text, text: text}
+    answers = [
+        client.post("/book", data={"offer": text, "key": text}),
+        client.get("/book", params={"offer": text}),
+        client.post(f"/book/{reference}/passengers", data=typed),
+        client.post(
+            f"/book/{reference}/passengers", data={"passengers.0": "x", "passengers.0.type": "y", "contact": "z"}
+        ),
+        client.get(f"/book/{quote(text[:50], safe='')}/pay"),
+        client.get(f"/book/{reference}/payments/{quote(text[:50], safe='')}"),
+        client.get(f"/sandbox-pay/{quote(text[:50], safe='')}"),
+    ]
+    assert [answer.status_code in (400, 404, 422) for answer in answers] == [True] * len(answers), answers
+    assert "<img src=x>" not in "".join(answer.text for answer in answers)
+    ready_now = client.post(f"/book/{reference}/passengers", data={**NAMES, **OTHER})
+    assert ready_now.status_code == 303
+    assert client.post(f"/book/{reference}/pay", data={"key": text}).headers["location"].startswith("/sandbox-pay/")
+    assert makers.broken() == []
