@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -149,6 +150,7 @@ class Allowance:
         self.share = max(1, min(25, rule.limit // 40))
         self._leases: dict[str, tuple[Standing, int, float]] = {}
         self._away_until = 0.0
+        self._renewing = threading.Lock()
 
     def spend(self, key: str) -> Standing | None:
         """Count one request that needs no round trip; None when Redis must be asked (`renew`)."""
@@ -160,13 +162,15 @@ class Allowance:
 
     def renew(self, key: str) -> Standing | None:
         """Count one request with a fresh share from Redis; None when it is away: let the request pass."""
-        if time.monotonic() < self._away_until:
-            return None
-        standing = take(self.url, f"request:{key}", self.rule, self.share)
-        if standing is None:
-            self._away_until = time.monotonic() + AWAY_SECONDS
-            return None
-        return self._keep(key, standing)
+        with self._renewing:  # Many requests find a share used up at once; one of them fetches the next.
+            fetched = self.spend(key)
+            if fetched is not None or time.monotonic() < self._away_until:
+                return fetched
+            standing = take(self.url, f"request:{key}", self.rule, self.share)
+            if standing is None:
+                self._away_until = time.monotonic() + AWAY_SECONDS
+                return None
+            return self._keep(key, standing)
 
     def _keep(self, key: str, standing: Standing) -> Standing:
         if len(self._leases) >= MAX_KEPT_LEASES:

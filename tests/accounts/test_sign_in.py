@@ -254,6 +254,16 @@ def test_a_guest_is_taken_back_to_where_they_wanted_to_go(client: TestClient) ->
     assert sign_in(client, after="/book/abc?step=2&x=1") == "/book/abc?step=2&x=1"
 
 
+def test_the_chosen_brightness_is_kept(client: TestClient) -> None:
+    answer = client.post("/theme", data={"theme": "dark", "next": "/help"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/help")
+    assert 'data-theme="dark"' in client.get("/account/sign-in").text
+    assert client.post("/theme", data={"theme": "pink"}).status_code == 422
+    client.cookies.clear()
+    client.cookies.set("theme", 'x"><script>')
+    assert 'data-theme="auto"' in client.get("/account/sign-in").text
+
+
 def test_signing_in_from_any_page_leads_back_to_it(client: TestClient) -> None:
     register(client)
     page = client.get("/help?x=1&y=a%26b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -109,6 +110,18 @@ def test_many_processes_share_one_limit(limited: Settings) -> None:
         standing = doors[turn % 4].spend("me") or doors[turn % 4].renew("me")
         passed += 1 if standing and standing.granted else 0
     assert passed <= 200
+
+
+def test_nobody_is_refused_within_the_limit_however_many_ask_at_once(limited: Settings) -> None:
+    door = limits.Allowance(limited.redis_url, limits.Policy(1000, 60))
+
+    def ask(_: int) -> bool:
+        standing = door.spend("me") or door.renew("me")
+        return standing is not None and standing.granted > 0
+
+    with ThreadPoolExecutor(16) as pool:
+        passed = sum(pool.map(ask, range(1200)))
+    assert 975 <= passed <= 1000
 
 
 def test_without_redis_requests_pass(limited: Settings) -> None:
