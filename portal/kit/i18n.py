@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
@@ -105,12 +105,22 @@ def long_day(value: date) -> str:
 
 def short_day(value: date) -> str:
     """Return `Mon 1 Mar`."""
-    return format_date(value, "EEE d MMM", locale=locale.get())
+    return _short_day(value.year, value.month, value.day, locale.get())
+
+
+@lru_cache(maxsize=1024)
+def _short_day(year: int, month: int, day_of_month: int, name: str) -> str:
+    return format_date(date(year, month, day_of_month), "EEE d MMM", locale=name)
 
 
 def clock_time(value: datetime) -> str:
     """Return the wall-clock time as it stands in `value`: `08:05`. Airports keep to 24 hours."""
-    return format_time(value, "HH:mm", tzinfo=value.tzinfo, locale=locale.get())
+    return _clock_time(value.hour, value.minute, locale.get())
+
+
+@lru_cache(maxsize=4096)
+def _clock_time(hour: int, minute: int, name: str) -> str:
+    return format_time(time(hour, minute), "HH:mm", locale=name)
 
 
 def moment(value: datetime) -> str:

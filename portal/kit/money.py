@@ -1,10 +1,11 @@
-"""Money: whole minor units and an ISO 4217 currency. Never a float."""
+"""Money: whole minor units and an ISO 4217 currency. Never a float. Amounts as text are remembered: Babel is slow."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import cache, lru_cache
 
 from babel.numbers import format_currency, get_currency_precision
 
@@ -21,11 +22,13 @@ class Money:
         return {"amount": decimal_text(self.minor, self.currency), "currency": self.currency}
 
 
+@cache
 def digits(currency: str) -> int:
     """Return how many decimals `currency` has: 2 for USD, 0 for JPY, 3 for KWD."""
     return int(get_currency_precision(currency))
 
 
+@lru_cache(maxsize=16_384)
 def decimal_text(minor: int, currency: str) -> str:
     """Return `minor` as a decimal string with the currency's own number of digits."""
     return str(Decimal(minor).scaleb(-digits(currency)).quantize(Decimal(1).scaleb(-digits(currency))))
@@ -57,6 +60,7 @@ def split(minor: int, weights: Sequence[int]) -> list[int]:
     return floors
 
 
+@lru_cache(maxsize=16_384)
 def shown(minor: int, currency: str, locale: str = "en") -> str:
     """Return the amount as a person of `locale` writes it: `$1,234.50`."""
     return str(format_currency(Decimal(minor).scaleb(-digits(currency)), currency, locale=locale))

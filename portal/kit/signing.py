@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
@@ -19,18 +20,19 @@ class Lapsed(ValueError):
 
 def seal(settings: Settings, purpose: str, payload: Any) -> str:
     """Return `payload` (JSON types) as a URL-safe token that only `unseal` with the same purpose accepts."""
-    return str(_serializer(settings, purpose).dumps(payload))
+    return str(_serializer(settings.secret_key, purpose).dumps(payload))
 
 
 def unseal(settings: Settings, purpose: str, token: str, *, max_age_seconds: int | None = None) -> Any:
     """Return the payload of `token`; raises Lapsed when older than `max_age_seconds`, Tampered for anything else."""
     try:
-        return _serializer(settings, purpose).loads(token, max_age=max_age_seconds)
+        return _serializer(settings.secret_key, purpose).loads(token, max_age=max_age_seconds)
     except SignatureExpired:
         raise Lapsed(purpose) from None
     except BadSignature:
         raise Tampered(purpose) from None
 
 
-def _serializer(settings: Settings, purpose: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(settings.secret_key, salt=f"portal.{purpose}")
+@lru_cache(maxsize=64)
+def _serializer(secret: str, purpose: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(secret, salt=f"portal.{purpose}")

@@ -8,24 +8,25 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any, cast
 
+from markupsafe import Markup, escape
 from sqlalchemy.orm import Session
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.routing import Route
 
 from portal.flights.queries import FlightView, flights_by_id
-from portal.kit import clock, db
+from portal.kit import clock, db, i18n
 from portal.kit.errors import FieldError, Invalid, PortalError
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
 from portal.kit.validation import parse
-from portal.kit.web import Notice, Request, errors_by_field, page, render, see_other
+from portal.kit.web import Notice, Request, errors_by_field, page, render, see_other, templates
 from portal.places.queries import Place, resolve
 from portal.search import service, told
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import Criteria, SearchQuery
 from portal.search.queries import network
-from portal.search.rules import Offer, SearchResult, SliceResult
+from portal.search.rules import Itinerary, Offer, SearchResult, SliceResult
 from portal.search.told import Address, Day, Trip
 
 PLAIN = ("origin", "destination", "departureDate", "returnDate", "adults", "children", "infants", "cabin", "sort")
@@ -365,10 +366,9 @@ def _view(
         "travellers": len(asked.criteria.party.types),
         "currency": result.currency,
         "total": found.found.total,
-        "itineraries": [
-            told.trip(one, result, [f"{hrefs}{one.token(number)}" for number in range(len(one.fares))])
-            for one in found.itineraries
-        ],
+        "rows": [_row(one, result, hrefs) for one in found.itineraries],
+        "brands": told.columns(found.itineraries[0], result.party) if found.itineraries else (),
+        "brands_currency": result.currency,
         "next_href": address.changed(cursor=found.next_cursor).url if found.next_cursor else "",
         "sorts": [
             {"label": label, "href": address.changed(sort=name).url, "current": name == asked.criteria.sort}
@@ -382,6 +382,39 @@ def _view(
         "days": days,
         "last": last,
     }
+
+
+class Rows:
+    """Rows as HTML, remembered: the same itinerary at the same price looks the same to everybody but for its offer.
+
+    What names and airports are called is read afresh every minute (queries.Network), and the rows then too.
+    """
+
+    MOST = 4096
+    MARK = "@offer@"
+
+    def __init__(self) -> None:
+        self._owner: object = None
+        self._kept: dict[Any, str] = {}
+
+    def html(self, one: Itinerary, result: SearchResult) -> str:
+        """Return the row with MARK where the sealed offer stands in its links."""
+        if self._owner is not result.carriers or len(self._kept) >= self.MOST:
+            self._owner, self._kept = result.carriers, {}
+        key = (i18n.locale.get(), one.segments, one.fares, one.seats_left, result.party)
+        made = self._kept.get(key)
+        if made is None:
+            trip = told.trip(one, result, [f"{self.MARK}~{number}" for number in range(len(one.fares))])
+            made = self._kept[key] = templates().get_template("search/_trip.html").render(trip=trip)
+        return made
+
+
+rows = Rows()
+
+
+def _row(one: Itinerary, result: SearchResult, href: str) -> Markup:
+    """Return one itinerary's row, its links leading to `href` followed by the fare's offer."""
+    return Markup(rows.html(one, result).replace(Rows.MARK, escape(f"{href}{one.sealed}")))  # noqa: S704 – escaped
 
 
 def _sorts() -> list[tuple[str, str]]:

@@ -18,9 +18,9 @@ from portal.pricing.rules import Conditions, Party, PriceLine, Quote, total_of
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Fare:
-    """A brand of an itinerary with its whole price for the party."""
+    """A brand of an itinerary with its whole price for the party. Compared by identity: quoting remembers its fares."""
 
     brand: str
     booking_class: str

@@ -41,6 +41,7 @@ from portal.search.rules import (
 
 OFFER, CURSOR = "offer", "search.cursor"
 MOST_SEATS_SHOWN = 9
+OFFER_STEP_SECONDS = 15
 LONGEST_TOKEN = 4096
 SOLD_DAYS_AHEAD = 360
 SUGGESTIONS, SUGGESTION_SECONDS = 6, 300
@@ -198,8 +199,25 @@ def _itinerary(way: Way, criteria: Criteria, ask: Ask, *, book: PriceBook, setti
     flight_ids = tuple(segment.flight_id for segment in way.segments)
     fares = _fares(book, _segment_fares(way, ask), criteria.cabin, criteria.party)
     ends = ask.origin.code, ask.destination.code
-    frozen = _freeze(ends, flight_ids, fares, cabin=criteria.cabin, party=criteria.party, settings=settings)
-    return Itinerary(way.segments, fares, min(way.free, MOST_SEATS_SHOWN), _seal(settings, frozen), frozen.expires)
+    times = _times(settings)
+    sealed = _sealed(settings, (*ends, flight_ids, criteria.cabin, criteria.party, fares, *times))
+    return Itinerary(way.segments, fares, min(way.free, MOST_SEATS_SHOWN), sealed, times[1])
+
+
+def _times(settings: Settings) -> tuple[int, int]:
+    """Return when an offer made now begins and ends, in seconds since 1970.
+
+    It begins up to 15 seconds ago, so that the same offer asked for again in a moment is the same token and costs
+    nothing to seal.
+    """
+    now = int(clock.now().timestamp())
+    issued = now - now % OFFER_STEP_SECONDS
+    return issued, issued + settings.offer_minutes * 60
+
+
+@lru_cache(maxsize=8192)
+def _sealed(settings: Settings, parts: tuple[Any, ...]) -> str:
+    return signing.seal(settings, OFFER, pack(Frozen(*parts)))
 
 
 def _segment_fares(way: Way, ask: Ask) -> tuple[SegmentFare, ...]:
@@ -221,23 +239,6 @@ def _fares(book: PriceBook, segments: tuple[SegmentFare, ...], cabin: str, party
         )
         for brand in book.in_cabin(cabin)
     )
-
-
-def _freeze(
-    ends: tuple[str, str],
-    flight_ids: tuple[int, ...],
-    fares: tuple[Fare, ...],
-    *,
-    cabin: str,
-    party: Party,
-    settings: Settings,
-) -> Frozen:
-    issued = int(clock.now().timestamp())
-    return Frozen(*ends, flight_ids, cabin, party, fares, issued, issued + settings.offer_minutes * 60)
-
-
-def _seal(settings: Settings, frozen: Frozen) -> str:
-    return signing.seal(settings, OFFER, pack(frozen))
 
 
 def read_offer(settings: Settings, token: str) -> Offer:
@@ -268,9 +269,9 @@ def reprice(session: Session, offer: Offer, *, settings: Settings) -> Offer:
     book.brand(offer.cabin, offer.brand)
     fares = _fares(book, segments, offer.cabin, offer.party)
     ends = offer.slice_origin, offer.slice_destination
-    frozen = _freeze(ends, offer.flight_ids, fares, cabin=offer.cabin, party=offer.party, settings=settings)
+    parts = (*ends, offer.flight_ids, offer.cabin, offer.party, fares, *_times(settings))
     number = [fare.brand for fare in fares].index(offer.brand)
-    return offer_of(frozen, number, f"{_seal(settings, frozen)}~{number}")
+    return offer_of(Frozen(*parts), number, f"{_sealed(settings, parts)}~{number}")
 
 
 def day_prices(

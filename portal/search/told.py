@@ -181,7 +181,7 @@ def trip(one: Itinerary, result: SearchResult, hrefs: Sequence[str]) -> Trip:
         duration_minutes=one.minutes,
         stops=_stops(one.segments, result.places),
         segments=tuple(_legs(one.segments, result)),
-        fares=tuple(_column(fare, href, one, result.party) for fare, href in zip(one.fares, hrefs, strict=True)),
+        fares=columns(one, result.party, hrefs),
         groups=tuple(_groups(one.fares, result.party)),
     )
 
@@ -217,6 +217,12 @@ def _legs(segments: Sequence[Segment], result: SearchResult) -> Iterable[Leg]:
             day_shift=_days(here.departure_local, here.arrival_local),
             wait_minutes=minutes_between(here.arrival_at, there.departure_at) if there else 0,
         )
+
+
+def columns(one: Itinerary, party: Party, hrefs: Sequence[str] = ()) -> tuple[Column, ...]:
+    """Return an itinerary's fares as columns; without `hrefs` they lead nowhere."""
+    links = hrefs or [""] * len(one.fares)
+    return tuple(_column(fare, href, one, party) for fare, href in zip(one.fares, links, strict=True))
 
 
 def _column(fare: Fare, href: str, one: Itinerary, party: Party) -> Column:
