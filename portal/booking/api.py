@@ -30,7 +30,7 @@ from portal.booking.forms import (
     PayWish,
     booking_wire,
 )
-from portal.booking.queries import booking_view
+from portal.booking.queries import Access, booking_access, booking_view
 from portal.booking.rules import BookingView
 from portal.flights.errors import FlightClosed, SoldOut
 from portal.kit import clock, db, grants, i18n, ids
@@ -64,9 +64,7 @@ def create(request: Request, body: NewBooking) -> Response:
     minutes = request.settings.hold_minutes
     wish = HoldWish(offers, _key(request), user_id, i18n.locale.get(), minutes, expected)
     with db.writing() as session:
-        booking = service.hold(session, wish)
-        if booking.contact_email is None:
-            service.name_passengers(session, booking.reference, body.wish())
+        booking = service.hold(session, wish, body.wish())
     token = None if request.viewer else grants.booking_token(request.settings, booking.reference)
     with db.reading() as session:
         view = booking_view(session, booking.reference)
@@ -105,7 +103,8 @@ def extend(request: Request) -> Response:
     view = _mine(request)
     with db.writing() as session:
         service.extend(session, view.reference, minutes=request.settings.hold_minutes)
-    return JSONResponse(_wire(_mine(request)))
+    with db.reading() as session:
+        return JSONResponse(_wire(booking_view(session, view.reference)))
 
 
 @operation("Pay by a card's token", body=NewPayment, answer=PaymentOut, status=201, errors=PAY_REFUSALS)
@@ -148,7 +147,7 @@ def payment(request: Request) -> Response:
     return _answer(request, settled, 200, {})
 
 
-def _attempt(session: Session, view: BookingView, given: str) -> PaymentView:
+def _attempt(session: Session, view: Access, given: str) -> PaymentView:
     try:
         attempt = payment_queries.payment(session, UUID(given))
     except ValueError:
@@ -171,17 +170,17 @@ def _answer(request: Request, one: Payment | PaymentView, status: int, headers: 
     return JSONResponse(out.wire(), status, headers=headers)
 
 
-def _mine(request: Request) -> BookingView:
+def _mine(request: Request) -> Access:
     """Return the booking that the asker may manage; raises UnknownBooking, the same for every reason."""
     with db.reading() as session:
-        view = booking_view(session, request.path_params["reference"])
-    if view is None:
+        found = booking_access(session, request.path_params["reference"])
+    if found is None:
         raise UnknownBooking()
-    viewer, granted = request.viewer, grants.granted(request, view.reference)
+    viewer, granted = request.viewer, grants.granted(request, found.reference)
     user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
-    if not rules.may_manage(view, user_id=user_id, staff=staff, granted=granted):
+    if not rules.may_manage(found, user_id=user_id, staff=staff, granted=granted):
         raise UnknownBooking()
-    return view
+    return found
 
 
 routes = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,18 +14,32 @@ from portal.booking.models import Booking, Charge, Passenger, Segment, Slice, Ti
 from portal.booking.rules import BookingView, ChargeView, PassengerView, SliceView
 from portal.flights.queries import FlightView, broken_counters, flights_by_id
 from portal.kit import ids
-from portal.places.queries import Place, places_by_code
 
 __all__ = ["BookingView", "ChargeView", "PassengerView", "SliceView", "booking_by_id", "booking_view", "broken_books"]
 
 LAPSED = text("select status <> 'held' or expires_at <= clock_timestamp() from bookings where id = :id")
-TICKET_PREFIX = text(
+COUPON_PLAN = text(
     """
-    select c.ticket_prefix from booking_segments s join flights f on f.id = s.flight_id
-    join carriers c on c.code = f.carrier
-    where s.booking_id = :id order by s.slice_position, s.position limit 1
+    select s.flight_id, c.ticket_prefix from booking_segments s join flights f on f.id = s.flight_id
+    join carriers c on c.code = f.carrier where s.booking_id = :id order by s.slice_position, s.position
     """
 )
+ACCESS = text("select id, reference, user_id from bookings where reference = :reference")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What is needed to say who may do something with a booking."""
+
+    id: UUID
+    reference: str
+    user_id: UUID | None
+
+
+def booking_access(session: Session, reference: str) -> Access | None:
+    """Return whose the booking with this reference is, or None where there is none."""
+    row = session.execute(ACCESS, {"reference": ids.normal_reference(reference)}).one_or_none()
+    return Access(*row) if row else None
 
 
 def booking_view(session: Session, reference: str) -> BookingView | None:
@@ -55,9 +68,9 @@ def travel_days(session: Session, booking_id: UUID) -> list[date]:
     return [flight.departs_on for flight in flights_by_id(session, flight_ids(session, booking_id)).values()]
 
 
-def ticket_prefix(session: Session, booking_id: UUID) -> str:
-    """Return the three digits that the booking's tickets begin with: those of the first flight's airline."""
-    return str(session.scalar(TICKET_PREFIX, {"id": booking_id}))
+def coupon_plan(session: Session, booking_id: UUID) -> list[tuple[int, str]]:
+    """Return the booking's flights in order of travel, each with the three digits of its airline's tickets."""
+    return [(row[0], row[1]) for row in session.execute(COUPON_PLAN, {"id": booking_id})]
 
 
 def flight_ids(session: Session, booking_id: UUID) -> list[int]:
@@ -91,30 +104,26 @@ def _view(session: Session, row: Booking | None) -> BookingView | None:
 
 
 def _slices(session: Session, booking_id: UUID) -> tuple[SliceView, ...]:
-    pieces = session.scalars(select(Slice).where(Slice.booking_id == booking_id).order_by(Slice.position)).all()
-    hops = session.execute(
-        select(Segment.slice_position, Segment.flight_id)
-        .where(Segment.booking_id == booking_id)
-        .order_by(Segment.slice_position, Segment.position)
-    ).all()
-    flights = flights_by_id(session, [flight_id for _, flight_id in hops])
-    by_slice: dict[int, list[FlightView]] = defaultdict(list)
-    for position, flight_id in hops:
-        by_slice[position].append(flights[flight_id])
-    places = places_by_code(session, {code for piece in pieces for code in (piece.origin, piece.destination)})
-    return tuple(_slice(piece, places, by_slice[piece.position]) for piece in pieces)
+    join = (Segment.booking_id == Slice.booking_id) & (Segment.slice_position == Slice.position)
+    found = select(Slice, Segment.flight_id).join(Segment, join).where(Slice.booking_id == booking_id)
+    rows = session.execute(found.order_by(Slice.position, Segment.position)).all()
+    flights = flights_by_id(session, [flight_id for _, flight_id in rows])
+    pieces: dict[int, tuple[Slice, list[FlightView]]] = {}
+    for piece, flight_id in rows:
+        pieces.setdefault(piece.position, (piece, []))[1].append(flights[flight_id])
+    return tuple(_slice(piece, tuple(flown)) for piece, flown in pieces.values())
 
 
-def _slice(piece: Slice, places: dict[str, Place], flights: list[FlightView]) -> SliceView:
+def _slice(piece: Slice, flights: tuple[FlightView, ...]) -> SliceView:
     return SliceView(
         piece.position,
-        places[piece.origin],
-        places[piece.destination],
+        flights[0].origin,
+        flights[-1].destination,
         piece.cabin,
         piece.brand,
         piece.booking_class,
         piece.conditions,
-        tuple(flights),
+        flights,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from portal.flights.queries import FlightView
@@ -15,7 +15,7 @@ from portal.kit.errors import FieldError
 from portal.kit.i18n import gettext as _
 from portal.kit.latin import passport_letters
 from portal.places.queries import Place
-from portal.pricing.rules import PriceLine
+from portal.pricing.rules import TYPES, PriceLine
 from portal.search.rules import Offer
 
 MAX_SEATS = 9
@@ -170,7 +170,14 @@ def may_see(
     return owner or staff or granted is not None or knows_name(view, family_name)
 
 
-def may_manage(view: BookingView, *, user_id: UUID | None, staff: bool, granted: str | None) -> bool:
+class Owned(Protocol):
+    """What has an owner, perhaps."""
+
+    @property
+    def user_id(self) -> UUID | None: ...
+
+
+def may_manage(view: Owned, *, user_id: UUID | None, staff: bool, granted: str | None) -> bool:
     """True for the owner, staff, and who was granted to manage it. A reference and a name are no password."""
     return (user_id is not None and user_id == view.user_id) or staff or granted == "manage"
 
@@ -260,6 +267,28 @@ def _traveller_errors(at: str, one: Named, days: Sequence[date]) -> list[FieldEr
 def _party_words(party: Sequence[str]) -> str:
     counts = ", ".join(f"{party.count(kind)} {kind}" for kind in dict.fromkeys(party))
     return _("The price is for: %(party)s. Please name exactly these travellers.") % {"party": counts}
+
+
+def in_party_order(named: Sequence[Named]) -> list[Named]:
+    """Return the travellers as a party is counted: adults, children, infants, each as they were given."""
+    return sorted(named, key=lambda one: TYPES.index(one.type))
+
+
+def name_fields(one: Named) -> dict[str, Any]:
+    """Return what is kept of a traveller: the name as typed, and the ticket name made of it."""
+    return {
+        "given_name": one.given_name or None,
+        "family_name": one.family_name,
+        "ticket_name": ticket_name(one.given_name, one.family_name),
+        "date_of_birth": one.date_of_birth,
+    }
+
+
+def slice_fields(offer: Offer) -> dict[str, Any]:
+    """Return what is kept of an offer for its slice, the conditions as they were promised."""
+    kept = ("cabin", "brand", "booking_class", "conditions")
+    ends = {"origin": offer.slice_origin, "destination": offer.slice_destination}
+    return {**ends, **{name: getattr(offer, name) for name in kept}}
 
 
 def ticket_name(given: str, family: str) -> str | None:

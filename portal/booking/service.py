@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -41,22 +41,25 @@ REFERENCE_TRIES = 20
 # ── hold ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def hold(session: Session, wish: HoldWish) -> Booking:
+def hold(session: Session, wish: HoldWish, names: NameWish | None = None) -> Booking:
     """Take the seats and return the booking, held; the same key returns the same booking, whatever became of it.
 
-    Raises KeyReused for the same key with other offers, OffersDoNotFit, PriceChanged (not the expected total),
-    SoldOut, FlightClosed. The transaction must be rolled back then.
+    `names` may come along. Raises KeyReused for the same key with other offers, OffersDoNotFit, PriceChanged (not the
+    expected total), Invalid (names), SoldOut, FlightClosed. The transaction must be rolled back then. The seats are
+    taken last, so that other buyers of the same flight wait as shortly as possible.
     """
     session.execute(SAME_KEY, {"key": wish.key})
     known = session.scalar(select(Booking).where(Booking.idempotency_key == wish.key))
     if known is not None:
         return _same(known, wish)
-    _check_offers(session, wish)
-    holder, party = uuid4(), wish.offers[0].party
-    wishes = [SeatWish(flight, offer.cabin, party.seats) for offer in wish.offers for flight in offer.flight_ids]
-    expires_at = take_seats(session, holder=holder, wishes=wishes, minutes=wish.minutes)
-    booking = _insert(session, wish, {"id": holder, "expires_at": expires_at})
-    _insert_parts(session, booking, wish.offers)
+    flights = _flights(session, wish.offers)
+    _check_offers(wish, flights)
+    passengers = _passenger_rows(wish.offers[0].party.types, names, flights)
+    booking = _insert(session, wish, names)
+    _insert_parts(session, booking, wish.offers, passengers)
+    seats = wish.offers[0].party.seats
+    wishes = [SeatWish(flight, offer.cabin, seats) for offer in wish.offers for flight in offer.flight_ids]
+    take_seats(session, holder=booking.id, wishes=wishes, minutes=wish.minutes)
     return booking
 
 
@@ -70,8 +73,8 @@ def _fingerprint(offers: Iterable[Offer]) -> str:
     return hashlib.sha256("\n".join(offer.token for offer in offers).encode()).hexdigest()
 
 
-def _check_offers(session: Session, wish: HoldWish) -> None:
-    no = rules.offers_problem(wish.offers) or rules.order_problem(_flights(session, wish.offers))
+def _check_offers(wish: HoldWish, flights: Sequence[Sequence[FlightView]]) -> None:
+    no = rules.offers_problem(wish.offers) or rules.order_problem(flights)
     if no:
         raise errors.OffersDoNotFit(no)
     total = Money(sum(offer.total_minor for offer in wish.offers), wish.offers[0].currency)
@@ -82,51 +85,64 @@ def _check_offers(session: Session, wish: HoldWish) -> None:
 def _flights(session: Session, offers: Sequence[Offer]) -> list[list[FlightView]]:
     wanted = [flight for offer in offers for flight in offer.flight_ids]
     known = flights_by_id(session, wanted)
-    if len(known) < len(wanted):
+    if not known.keys() >= set(wanted):
         raise FlightClosed()
     return [[known[flight] for flight in offer.flight_ids] for offer in offers]
 
 
-def _insert(session: Session, wish: HoldWish, given: dict[str, Any]) -> Booking:
+def _passenger_rows(
+    party: Sequence[str], names: NameWish | None, flights: Iterable[Iterable[FlightView]]
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [{"id": uuid4(), "position": at, "type": kind} for at, kind in enumerate(party)]
+    if names is None:
+        return rows
+    _check_names(names, party, [flight.departs_on for piece in flights for flight in piece])
+    return [
+        {**row, **rules.name_fields(one)} for row, one in zip(rows, rules.in_party_order(names.passengers), strict=True)
+    ]
+
+
+def _check_names(names: NameWish, party: Sequence[str], days: Sequence[date]) -> None:
+    wrong = rules.traveller_errors(names.passengers, party, days)
+    if wrong:
+        raise Invalid(errors=wrong)
+
+
+def _insert(session: Session, wish: HoldWish, names: NameWish | None) -> Booking:
     values = {
-        **given,
         "user_id": wish.user_id,
+        "contact_email": names.email if names else None,
+        "contact_phone": names.phone if names else None,
         "currency": wish.offers[0].currency,
         "total_minor": sum(offer.total_minor for offer in wish.offers),
         "locale": wish.locale,
         "idempotency_key": wish.key,
         "fingerprint": _fingerprint(wish.offers),
+        # The same instant as the claims': now() stands still within a transaction.
+        "expires_at": func.now() + func.make_interval(0, 0, 0, 0, 0, wish.minutes),
     }
     for _try in range(REFERENCE_TRIES):
         row = insert_or_not(Booking).values(**values, reference=ids.reference())
-        made: Booking | None = session.scalar(
-            row.on_conflict_do_nothing(index_elements=["reference"]).returning(Booking)
-        )
+        fresh = row.on_conflict_do_nothing(index_elements=["reference"]).returning(Booking)
+        made: Booking | None = session.scalar(fresh)
         if made is not None:
             return made
     raise RuntimeError("no free booking reference was found")
 
 
-def _insert_parts(session: Session, booking: Booking, offers: Sequence[Offer]) -> None:
-    passengers = [
-        {"id": uuid4(), "booking_id": booking.id, "position": position, "type": kind}
-        for position, kind in enumerate(offers[0].party.types)
-    ]
-    session.execute(insert(Slice), [_slice_row(booking, at, offer) for at, offer in enumerate(offers)])
+def _insert_parts(
+    session: Session, booking: Booking, offers: Sequence[Offer], passengers: Sequence[dict[str, Any]]
+) -> None:
+    slices = [{"position": at, **rules.slice_fields(offer)} for at, offer in enumerate(offers)]
+    session.execute(insert(Slice), [{"booking_id": booking.id, **row} for row in slices])
     segments = [
         {"booking_id": booking.id, "slice_position": at, "position": place, "flight_id": flight}
         for at, offer in enumerate(offers)
         for place, flight in enumerate(offer.flight_ids)
     ]
     session.execute(insert(Segment), segments)
-    session.execute(insert(Passenger), passengers)
+    session.execute(insert(Passenger), [{"booking_id": booking.id, **row} for row in passengers])
     session.execute(insert(Charge), _charge_rows(booking, passengers, offers))
-
-
-def _slice_row(booking: Booking, position: int, offer: Offer) -> dict[str, Any]:
-    kept = ("cabin", "brand", "booking_class", "conditions")
-    ends = {"origin": offer.slice_origin, "destination": offer.slice_destination}
-    return {"booking_id": booking.id, "position": position, **ends, **{name: getattr(offer, name) for name in kept}}
 
 
 def _charge_rows(
@@ -161,22 +177,13 @@ def name_passengers(session: Session, reference: str, wish: NameWish) -> Booking
         raise errors.PaymentUnderWay(under_way.id)
     found = select(Passenger).where(Passenger.booking_id == booking.id).order_by(Passenger.position)
     rows = session.scalars(found).all()
-    wrong = rules.traveller_errors(
-        wish.passengers, [row.type for row in rows], queries.travel_days(session, booking.id)
-    )
-    if wrong:
-        raise Invalid(errors=wrong)
-    for row, named in zip(rows, _in_party_order(wish.passengers), strict=True):
-        row.given_name, row.family_name = named.given_name or None, named.family_name
-        row.ticket_name = rules.ticket_name(named.given_name, named.family_name)
-        row.date_of_birth = named.date_of_birth
+    _check_names(wish, [row.type for row in rows], queries.travel_days(session, booking.id))
+    for row, one in zip(rows, rules.in_party_order(wish.passengers), strict=True):
+        for field, value in rules.name_fields(one).items():
+            setattr(row, field, value)
     booking.contact_email, booking.contact_phone = wish.email, wish.phone
     session.flush()
     return booking
-
-
-def _in_party_order(named: Sequence[rules.Named]) -> list[rules.Named]:
-    return sorted(named, key=lambda one: ("adult", "child", "infant").index(one.type))
 
 
 def extend(session: Session, reference: str, *, minutes: int) -> Booking:
@@ -326,14 +333,13 @@ def settle_payment(session: Session, payment_id: UUID, outcome: Outcome) -> Paym
     booking = session.get_one(Booking, payable, with_for_update=True, populate_existing=True)
     payment = payments.record(session, payment_id, outcome)
     if payment.state == "succeeded" and payment.applied_at is None:
-        payments.apply(session, payment)
+        payments.apply(payment)
         _put_to_use(session, booking, payment)
     return payment
 
 
 def _put_to_use(session: Session, booking: Booking, payment: Payment) -> None:
-    if booking.status == "held" and _sell(session, booking):
-        _confirm(session, booking, payment)
+    if booking.status == "held" and _sold(session, booking, payment):
         return
     late = booking.status in ("held", "expired")
     refund_id = payments.refund(session, payment, reason="seats_gone" if late else "paid_twice")
@@ -344,20 +350,22 @@ def _put_to_use(session: Session, booking: Booking, payment: Payment) -> None:
         _tell_expired(session, booking, refund_id)
 
 
-def _sell(session: Session, booking: Booking) -> bool:
+def _sold(session: Session, booking: Booking, payment: Payment) -> bool:
+    """Confirm, and sell the seats last of all: the cabins are locked no longer than needed. False: seats are gone."""
+    plan = queries.coupon_plan(session, booking.id)
     try:
         with session.begin_nested():
-            sell_claims(session, holder=booking.id, expected=len(queries.flight_ids(session, booking.id)))
+            _confirm(session, booking, payment, plan)
+            sell_claims(session, holder=booking.id, expected=len(plan))
     except ClaimsLost:
         return False
     return True
 
 
-def _confirm(session: Session, booking: Booking, payment: Payment) -> None:
+def _confirm(session: Session, booking: Booking, payment: Payment, plan: Sequence[tuple[int, str]]) -> None:
     _become(booking, "confirmed")
     booking.confirmed_at, booking.paid_minor = clock.now(), booking.paid_minor + payment.amount_minor
-    session.flush()
-    _issue_tickets(session, booking)
+    _issue_tickets(session, booking, plan)
     name = str(booking.id)
     outbox.post(session, "booking.confirmed", key=name, queue="mail", bookingId=name)
     outbox.post(session, "analytics.booking", key=name, bookingId=name)
@@ -370,6 +378,7 @@ def _confirm(session: Session, booking: Booking, payment: Payment) -> None:
         before={"status": "held"},
         after={"status": "confirmed", "paidMinor": booking.paid_minor, "currency": booking.currency},
     )
+    session.flush()
 
 
 def _become(booking: Booking, status: str) -> None:
@@ -378,18 +387,17 @@ def _become(booking: Booking, status: str) -> None:
     booking.status, booking.expires_at = status, None
 
 
-def _issue_tickets(session: Session, booking: Booking) -> None:
+def _issue_tickets(session: Session, booking: Booking, plan: Sequence[tuple[int, str]]) -> None:
+    """One ticket for each passenger, numbered for the first flight's airline, with a coupon for each flight."""
     found = select(Passenger.id).where(Passenger.booking_id == booking.id).order_by(Passenger.position)
     passengers = session.scalars(found).all()
-    prefix = queries.ticket_prefix(session, booking.id)
     serials = session.scalars(SERIALS, {"count": len(passengers)}).all()
-    numbers = [f"{prefix}{serial:010d}" for serial in serials]
+    numbers = [f"{plan[0][1]}{serial:010d}" for serial in serials]
     pairs = zip(numbers, passengers, strict=True)
     session.execute(insert(Ticket), [{"number": number, "passenger_id": who} for number, who in pairs])
-    flights = queries.flight_ids(session, booking.id)
     coupons = [
         {"ticket_number": number, "position": at, "flight_id": flight}
         for number in numbers
-        for at, flight in enumerate(flights)
+        for at, (flight, _prefix) in enumerate(plan)
     ]
     session.execute(insert(Coupon), coupons)

@@ -30,10 +30,11 @@ def begin(
     """
     values = {"payable": payable, "amount_minor": amount_minor, "currency": currency, "method": method}
     fresh = insert(Payment).values(**values, idempotency_key=key, gateway=gateway).on_conflict_do_nothing()
-    made = session.scalar(fresh.returning(Payment.id))
+    made: Payment | None = session.scalar(fresh.returning(Payment))
     if made is not None:
         due = clock.now() + FIRST_CHECK
-        outbox.post(session, "payment.check", key=str(made), not_before=due, paymentId=str(made))
+        outbox.post(session, "payment.check", key=str(made.id), not_before=due, paymentId=str(made.id))
+        return made
     known = session.scalars(
         select(Payment).where(Payment.payable == payable, Payment.idempotency_key == key).with_for_update()
     ).one()
@@ -69,7 +70,6 @@ def record(session: Session, payment_id: UUID, outcome: Outcome) -> Payment:
         payment.decline_code, payment.action_url = outcome.decline_code, outcome.action_url
     if payment.state not in ("pending", "action_required") and payment.settled_at is None:
         payment.settled_at = clock.now()
-    session.flush()
     return payment
 
 
@@ -79,10 +79,9 @@ def _told(payment: Payment, outcome: Outcome) -> str:
     return "abandoned" if clock.now() - payment.created_at > NEVER_ARRIVED else "pending"
 
 
-def apply(session: Session, payment: Payment) -> None:
+def apply(payment: Payment) -> None:
     """Say that the payment's money has been put to use."""
     payment.applied_at = clock.now()
-    session.flush()
 
 
 def refund(session: Session, payment: Payment, *, reason: str, amount_minor: int | None = None) -> UUID:
