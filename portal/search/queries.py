@@ -50,15 +50,19 @@ NON_STOP = f"""
 """
 ONE_STOP = f"""
     with leaving as materialized ({LEGS} and f.origin = :origin and f.departs_on = :day),
-    reaching as materialized ({LEGS} and f.destination = :destination and f.origin <> :origin and f.departure_at between
-        (select min(arrival_at) from leaving) and (select max(arrival_at) + interval '{LONGEST_WAIT}' from leaving)),
+    hubs as materialized (select l.destination as code, p.country, case when p.country = :origin_country
+        and p.country = :destination_country then {MINIMUM_DOMESTIC} else {MINIMUM_INTERNATIONAL} end as least
+        from (select distinct destination from leaving where destination <> :destination) l
+             join airports p on p.code = l.destination),
+    reaching as materialized ({LEGS} and f.destination = :destination and f.origin in (select code from hubs)
+        and f.departure_at between (select min(arrival_at) from leaving)
+        and (select max(arrival_at) + interval '{LONGEST_WAIT}' from leaving)),
     ways as ({DIRECT.format(legs="leaving")} union all
-        select a.id, b.id, a.carrier, b.carrier, p.country, a.departure_at, b.arrival_at, a.departure_local,
+        select a.id, b.id, a.carrier, b.carrier, h.country, a.departure_at, b.arrival_at, a.departure_local,
                b.arrival_local, a.fare_minor + b.fare_minor, a.currency, least(a.free, b.free)
-        from leaving a join reaching b on b.origin = a.destination and b.currency = a.currency
-             join airports p on p.code = a.destination
-        where b.departure_at >= a.arrival_at + make_interval(mins => case when p.country = :origin_country
-                  and p.country = :destination_country then {MINIMUM_DOMESTIC} else {MINIMUM_INTERNATIONAL} end)
+        from leaving a join hubs h on h.code = a.destination
+             join reaching b on b.origin = a.destination and b.currency = a.currency
+        where b.departure_at >= a.arrival_at + make_interval(mins => h.least)
               and b.departure_at <= a.arrival_at + interval '{LONGEST_WAIT}')
 """  # noqa: S608 – constants
 PRICED = """,
