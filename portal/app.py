@@ -17,7 +17,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Match, Mount, Route
 
 import portal.accounts.api
 import portal.accounts.pages
@@ -136,7 +136,16 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 async def _refused(plain: StarletteRequest, raised: Exception) -> Response:
     no = raised if isinstance(raised, errors.PortalError) else _of_status(cast(HTTPException, raised))
-    return await run_in_threadpool(problem, _request(plain), no)
+    response = await run_in_threadpool(problem, _request(plain), no)
+    if no.status == 405:
+        response.headers["Allow"] = ", ".join(_methods(plain))
+    return response
+
+
+def _methods(plain: StarletteRequest) -> list[str]:
+    """Return what the address takes; its methods may be told in several routes."""
+    here = (route for route in ROUTES if isinstance(route, Route) and route.matches(plain.scope)[0] is not Match.NONE)
+    return sorted({method for route in here for method in route.methods or ()})
 
 
 def _of_status(raised: HTTPException) -> errors.PortalError:

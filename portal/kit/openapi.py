@@ -15,12 +15,22 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from portal.kit.errors import Invalid, NotSignedIn, PortalError, TooMany
+from portal.kit.errors import (
+    BadRequest,
+    Invalid,
+    NotSignedIn,
+    PortalError,
+    TooLarge,
+    TooMany,
+    Unavailable,
+    UnsupportedMedia,
+)
+from portal.kit.idempotency import StillRunning
 from portal.kit.replay import LONGEST_KEY, NEVER_KEPT
 from portal.kit.validation import Wire, parse
 from portal.kit.web import UNSAFE, Request, View
@@ -40,7 +50,9 @@ class FieldProblem(Wire):
 
 
 class Problem(Wire):
-    """RFC 9457 problem details."""
+    """RFC 9457 problem details; some codes say more, such as the balance."""
+
+    model_config = ConfigDict(extra="allow")
 
     type: str
     title: str
@@ -149,7 +161,7 @@ def _describe(route: Route, op: Operation, schemas: Any, definitions: Any) -> di
             *_query_parameters(op, schemas, definitions),
             *_header_parameters(route),
         ],
-        "responses": _responses(op, schemas),
+        "responses": _responses(route, op, schemas),
     }
     if op.body:
         content = {"application/json": {"schema": schemas[(op.body, "validation")]}}
@@ -175,7 +187,7 @@ def _query_parameters(op: Operation, schemas: Any, definitions: Any) -> list[dic
     ]
 
 
-def _responses(op: Operation, schemas: Any) -> dict[str, Any]:
+def _responses(route: Route, op: Operation, schemas: Any) -> dict[str, Any]:
     good: dict[str, Any] = {"description": op.summary}
     if op.answer:
         good["content"] = {op.media_type: {"schema": schemas[(op.answer, "serialization")]}}
@@ -183,13 +195,19 @@ def _responses(op: Operation, schemas: Any) -> dict[str, Any]:
         good["content"] = {op.media_type: {"schema": {"type": "string", "format": "binary"}}}
     answers = {str(op.status): good}
     content = {"application/problem+json": {"schema": schemas[(Problem, "serialization")]}}
-    signed_in: tuple[type[PortalError], ...] = (NotSignedIn,) if op.signed_in else ()
-    refusals: tuple[type[PortalError], ...] = (*op.errors, *signed_in, Invalid, TooMany)
-    for error in dict.fromkeys(refusals):
+    for error in dict.fromkeys((*op.errors, *_house_refusals(route, op))):
         said = f"`{error.code}`: {error.title}."
         known = answers.setdefault(str(error.status), {"description": "", "content": content})
         known["description"] = f"{known['description']} {said}".strip()
     return answers
+
+
+def _house_refusals(route: Route, op: Operation) -> list[type[PortalError]]:
+    """Return what every door of this kind may answer, whatever it is for."""
+    found: list[type[PortalError]] = [BadRequest, Invalid, TooMany, Unavailable]
+    found += [] if route.path.startswith(NEVER_KEPT) else [NotSignedIn]
+    found += [TooLarge, UnsupportedMedia] if op.body else []
+    return found + ([StillRunning] if _header_parameters(route) else [])
 
 
 def _promise(route: Route) -> str:

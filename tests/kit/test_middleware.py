@@ -52,3 +52,10 @@ def test_an_allowed_origin_may_call_the_api(settings: Settings) -> None:
         assert allowed.headers["access-control-allow-origin"] == "https://partner.example"
         refused = client.options("/api/me", headers={**asked, "Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in refused.headers
+
+
+def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
+    answer = client.delete("/api/me")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, PATCH")
+    assert answer.json()["code"] == "method_not_allowed"
+    assert client.put("/manage").headers["allow"] == "GET, HEAD, POST"
