@@ -38,9 +38,6 @@ SERIALS = text("select nextval('ticket_serials') from generate_series(1, :count)
 REFERENCE_TRIES = 20
 
 
-# ── hold ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def hold(session: Session, wish: HoldWish, names: NameWish | None = None) -> Booking:
     """Take the seats and return the booking, held; the same key returns the same booking, whatever became of it.
 
@@ -162,9 +159,6 @@ def _charge_rows(
     ]
 
 
-# ── while it is held ──────────────────────────────────────────────────────────────────────────────────────
-
-
 def name_passengers(session: Session, reference: str, wish: NameWish) -> Booking:
     """Say who flies and where the tickets go; again replaces what was said before.
 
@@ -266,9 +260,6 @@ def _locked(session: Session, reference: str) -> Booking:
     if booking is None:
         raise errors.UnknownBooking()
     return booking
-
-
-# ── pay ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
