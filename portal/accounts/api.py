@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 from portal.accounts import queries, rules, service
 from portal.accounts.errors import RefreshRefused, TokenRefused, WrongCredentials
-from portal.accounts.forms import Credentials, Names, OneToken, Person, Profile, Registration, TokenPair
+from portal.accounts.forms import Login, Names, OneToken, Person, Profile, Registration, TokenPair
 from portal.kit import clock, db, grants, limits
 from portal.kit.errors import NotSignedIn, Unavailable
 from portal.kit.openapi import operation
@@ -53,11 +53,11 @@ def register(request: Request, body: Registration) -> Response:
 
 @operation(
     "Get tokens for an e-mail and a password",
-    body=Credentials,
+    body=Login,
     answer=TokenPair,
     errors=(WrongCredentials, Unavailable),
 )
-def login(request: Request, body: Credentials) -> Response:
+def login(request: Request, body: Login) -> Response:
     """Begin a family of tokens."""
     with db.reading() as session:
         person = service.identify(session, body, request.settings, caller=limits.caller(request.scope))

@@ -76,6 +76,12 @@ class Credentials(Wire):
     password: Secret
 
 
+class Login(Credentials):
+    """The same from a program. `code` is for accounts with a second factor; one without it takes any."""
+
+    code: Annotated[str, StringConstraints(max_length=20)] | None = None
+
+
 class RegistrationForm(Registration):
     """The same from a page, which also remembers where to go afterwards."""
 

@@ -48,6 +48,12 @@ def test_log_in_and_read_and_change_the_profile(client: TestClient, pair: dict[s
     assert (changed.json()["firstName"], changed.json()["lastName"]) == ("Robin", "Woods")
 
 
+def test_a_code_is_taken_and_not_asked_for(client: TestClient, pair: dict[str, Any]) -> None:
+    for code in (None, "123456"):
+        assert client.post("/api/auth/login", json={**LOGIN, "code": code}).status_code == 200
+    assert client.post("/api/auth/login", json={**LOGIN, "code": "1" * 21}).status_code == 422
+
+
 def test_a_taken_address_gets_the_same_answer(client: TestClient) -> None:
     form = {**ROBIN, "password": PASSWORD, "confirmPassword": PASSWORD}
     first, second = (client.post("/api/auth/register", json=form) for _ in range(2))

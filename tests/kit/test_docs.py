@@ -82,7 +82,7 @@ def test_examples_fit_their_schemas(client: TestClient) -> None:
     """What the page tells to paste is taken by the door: no field is unknown or missing."""
     document = described(client)
     schemas = document["components"]["schemas"]
-    login = sample(schemas, {"$ref": "#/components/schemas/Credentials"})
+    login = sample(schemas, {"$ref": "#/components/schemas/Login"})
     assert login.keys() == {"email", "password"}
     assert client.post("/api/auth/login", json=login).status_code == 401
 
