@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -62,6 +63,26 @@ def test_a_program_books_and_pays(client: TestClient, settings: Settings) -> Non
     payment = paid(client, made, "tok_visa")
     assert (payment.status_code, payment.json()["status"]) == (201, "succeeded")
     assert makers.one("select status from bookings") == "confirmed"
+    assert makers.broken() == []
+
+
+def test_what_search_offers_there_and_back_is_bought_at_its_price(client: TestClient, settings: Settings) -> None:
+    out = makers.flight()
+    back = makers.flight(origin="LAX", destination="JFK", on=out.departs_on + timedelta(days=7), number=102)
+    asked = {"origin": "JFK", "destination": "LAX", "departureDate": out.departs_on, "returnDate": back.departs_on}
+    found = client.get("/api/flights/search", params={**asked, "adults": 1, "infants": 1}).json()
+    fares = [piece["itineraries"][0]["fares"][-1] for piece in found["slices"]]
+    total = {"amount": str(sum(Decimal(fare["total"]["amount"]) for fare in fares)), "currency": "USD"}
+    ida = {**ANNA, "type": "infant", "givenName": "Ida", "dateOfBirth": "2026-06-01"}
+    given = {"offerIds": [fare["offerId"] for fare in fares], "expectedTotal": total, "passengers": [ANNA, ida]}
+    made = client.post("/api/bookings", json={"contact": {"email": "anna@example.com"}, **given}).json()
+    assert made["total"] == total
+    assert sum(Decimal(line["amount"]["amount"]) for line in made["priceBreakdown"]) == Decimal(total["amount"])
+    assert [piece["conditions"] for piece in made["slices"]] == [fare["conditions"] for fare in fares]
+    paid(client, made, "tok_visa")
+    seen = client.get(f"/api/bookings/{made['reference']}", params={"familyName": "smith"}).json()
+    assert seen["status"] == "confirmed"
+    assert all(one["ticketNumber"] for one in seen["passengers"])
     assert makers.broken() == []
 
 
