@@ -50,6 +50,11 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
+    def title(self) -> str:
+        """Its name, to begin a sentence with."""
+        return self.name[:1].upper() + self.name[1:]
+
+    @property
     def pid(self) -> int:
         """The process id; 0 while nothing runs."""
         return self._process.pid if self._process else 0
@@ -120,10 +125,10 @@ class Child:
         deadline = time.monotonic() + seconds
         while not answers():
             if not self.running:
-                raise StartFailed(f"{self.name} stopped while starting.\n{self.tail()}")
+                raise StartFailed(f"{self.title} stopped while starting.\n{self.tail()}")
             if time.monotonic() > deadline:
                 self.kill()
-                raise StartFailed(f"{self.name} did not answer within {seconds:.0f} s.\n{self.tail()}")
+                raise StartFailed(f"{self.title} did not answer within {seconds:.0f} s.\n{self.tail()}")
             time.sleep(0.02)
 
     def tail(self) -> str:

@@ -19,7 +19,7 @@ DEFAULT_PORT = 8000
 def folder(root: Path = ROOT) -> None:
     """This folder and what `./dev` keeps in it can be written."""
     for path in (root, root / ".tools", root / ".venv", VAR):
-        if path.exists() and not os.access(path, os.W_OK | os.X_OK):
+        if path.exists() and not os.access(path, os.W_OK | os.X_OK, effective_ids=True):
             raise Trouble(
                 f"{path} cannot be written by {user_name()}: run this as its owner, or in a copy of your own."
             )

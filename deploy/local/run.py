@@ -44,8 +44,8 @@ class Launcher:
         self._development = Development(port)
         self._parts: list[Part] = []
         serve = ["serve", "--host", host, "--port", str(port), "--workers", "2"]
-        self._web = self._portal("The web server", "web", serve)
-        self._jobs = [self._portal("The worker", "worker", ["worker"]), self._portal("The relay", "relay", ["relay"])]
+        self._web = self._portal("the web server", "web", serve)
+        self._jobs = [self._portal("the worker", "worker", ["worker"]), self._portal("the relay", "relay", ["relay"])]
 
     @property
     def _address(self) -> str:

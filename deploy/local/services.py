@@ -184,7 +184,7 @@ class SmtpCatcher(Service):
         self.port = port or free_port()
         self.url = f"smtp://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "deploy.local.catcher", str(self.port), str(self.folder)]
-        self.child = Child("The mail catcher", command, log or self.folder / "smtp.log", cwd=ROOT)
+        self.child = Child("the mail catcher", command, log or self.folder / "smtp.log", cwd=ROOT)
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

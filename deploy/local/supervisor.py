@@ -38,7 +38,7 @@ class Part:
     def plan(self, now: float) -> None:
         pause = min(0.1 * 3**self.failures, LONGEST_PAUSE_SECONDS)
         again = "starting it again" if pause < 1 else f"trying again in {pause:.0f} s"
-        say(f"{self.child.name} stopped ({self.child.ending}); {again}.")
+        say(f"{self.child.title} stopped ({self.child.ending}); {again}.")
         if self.failures == 2:
             say(self.child.tail())
         self.failures += 1
