@@ -28,7 +28,6 @@ import portal.booking.pages
 import portal.flights.api
 import portal.kit.docs
 import portal.kit.health
-import portal.payments.api
 import portal.payments.pages
 import portal.places.api
 import portal.places.pages
@@ -70,7 +69,6 @@ ROUTES: list[BaseRoute] = [
     *portal.search.api.routes,  # /api/flights/search stands before /api/flights/{id}
     *portal.flights.api.routes,
     *portal.booking.api.routes,
-    *portal.payments.api.routes,
     *portal.trips.api.routes,
     *portal.tickets.api.routes,
     *portal.accounts.api.routes,

@@ -1,4 +1,4 @@
-"""Reads of payments."""
+"""Reads of payments: one by its id, every attempt to pay for something, the one whose end is not known."""
 
 from __future__ import annotations
 

@@ -1,7 +1,0 @@
-"""Api of payments."""
-
-from __future__ import annotations
-
-from starlette.routing import Route
-
-routes: list[Route] = []
