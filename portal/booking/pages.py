@@ -35,13 +35,14 @@ from portal.search.errors import OfferExpired
 from portal.search.rules import Offer
 from portal.search.service import read_offer, reprice
 
-# ── choose ────────────────────────────────────────────────────────────────────────────────────────────────
+# With it a reloaded page carries the same key, so that going back and on again is the same booking.
+VISIT_COOKIE = "visit"
 
 
 def review(request: Request) -> Response:
     """Show what was chosen at its whole price, with the button that holds it."""
     tokens = request.query_params.getlist("offer")
-    offers, before = _offers(request, parse(ChosenOffers, {"offer": tokens, "key": ids.secret(18)}))
+    offers, before = _offers(request, parse(ChosenOffers, {"offer": tokens, "key": "not-used-yet"}))
     return _review(request, offers, before, status=200)
 
 
@@ -83,7 +84,8 @@ def _offers(request: Request, chosen: ChosenOffers) -> tuple[tuple[Offer, ...], 
 
 def _review(request: Request, offers: tuple[Offer, ...], before: int | None, *, status: int) -> Response:
     journeys = _journeys(offers)
-    return render(
+    visit = request.cookies.get(VISIT_COOKIE) or ids.secret(18)
+    response = render(
         request,
         "booking/review.html",
         status=status,
@@ -91,10 +93,13 @@ def _review(request: Request, offers: tuple[Offer, ...], before: int | None, *, 
         trips=journeys,
         price=told.price_of_offers(offers, journeys),
         before_minor=before,
-        key=ids.secret(18),
+        key=ids.fingerprint("\n".join([visit, *(offer.token for offer in offers)])),
         search_url=told.search_like(offers, journeys),
         hold_minutes=request.settings.hold_minutes,
     )
+    secure = request.settings.secure_cookies
+    response.set_cookie(VISIT_COOKIE, visit, httponly=True, samesite="lax", secure=secure)
+    return response
 
 
 def _journeys(offers: tuple[Offer, ...]) -> list[told.Journey]:
@@ -109,9 +114,6 @@ def _lost(no: PortalError) -> str:
     if isinstance(no, SoldOut):
         return _("Somebody was quicker: the last of these seats have just been sold. These flights still have some.")
     return _("That flight can no longer be booked. These can.")
-
-
-# ── what every step shows ─────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +175,6 @@ def _expired(request: Request, view: BookingView) -> Response:
         if one.state == "pending":
             return see_other(request, f"/book/{view.reference}/payments/{one.id}")
     return render(request, "booking/expired.html", status=409, **_common(view, "expired"), money_back=bool(paid))
-
-
-# ── travellers ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,9 +258,6 @@ def extend(request: Request) -> Response:
     if "contact.email" in request.fields:  # without scripts the form comes along, so that nothing typed is lost
         return _passengers(request, _read(request), {}, status=200)
     return see_other(request, f"/book/{view.reference}/{step}")
-
-
-# ── pay ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def pay(request: Request) -> Response:

@@ -99,6 +99,16 @@ def test_a_double_click_and_the_back_button_are_the_same_booking(client: TestCli
     assert makers.one("select held from flight_cabins where cabin = 'economy'") == 2
 
 
+def test_a_reloaded_review_is_the_same_booking_but_not_for_another_browser(
+    client: TestClient, settings: Settings
+) -> None:
+    token = chosen(settings)["offer"]
+    keys = [key_of(client.get("/book", params={"offer": token}).text) for _ in range(2)]
+    client.cookies.clear()
+    other = key_of(client.get("/book", params={"offer": token}).text)
+    assert keys[0] == keys[1] != other
+
+
 def test_another_browser_knows_nothing_of_the_booking(client: TestClient, settings: Settings) -> None:
     reference = ready(client, settings)
     client.cookies.clear()
