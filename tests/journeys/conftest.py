@@ -1,0 +1,78 @@
+"""A real browser on a real portal: the demo airline, web, worker, relay and mail server as processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from deploy.local.services import TestServices
+from portal.kit.settings import ROOT
+from tests.running import RunningPortal, running_portal
+
+PICTURES = ROOT / "var" / "pictures"
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+def prepare(services: TestServices) -> None:
+    """Migrate and load the demo airline, as an operator would."""
+    environment = {**os.environ, "PORTAL_DATABASE_URL": services.postgres.url, "PORTAL_REDIS_URL": services.redis.url}
+    for verb in ("migrate", "demo"):
+        command = [sys.executable, "-m", "portal.cli", verb]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.fixture(scope="session")
+def portal() -> Iterator[RunningPortal]:
+    """One portal for all journeys; each makes bookings of its own."""
+    with running_portal(prepare) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, driven by Playwright."""
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)))
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=path, args=FLAGS)
+
+
+@pytest.fixture
+def open_page(browser: Browser, portal: RunningPortal) -> Iterator[Callable[..., Page]]:
+    """Open a page of a browser of its own; at the end, errors on its console and in its scripts fail the test."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def make(**wishes: object) -> Page:
+        given = {"viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce", "locale": "en-GB", **wishes}
+        context = browser.new_context(base_url=portal.address, **given)  # type: ignore[arg-type]  # wishes are Playwright's
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [words for words in complaints if "status of 4" not in words] == []
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a picture of the whole page in var/pictures."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+
+
+def mails_to(portal: RunningPortal, address: str) -> list[Path]:
+    """Return the mails that went to `address`."""
+    return [path for path in portal.mail.messages() if address.encode() in path.read_bytes()]
