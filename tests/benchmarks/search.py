@@ -1,0 +1,117 @@
+"""Search on a national week: JSON and page, against the same SQL from pgbench and the same answer made from memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import text
+
+from deploy.local.services import TestServices
+from portal.kit import db
+from portal.kit.settings import Settings
+from portal.pricing.rules import Party
+from portal.search import queries, service
+from portal.search.forms import Criteria, SliceWish
+from tests.benchmarks import load
+from tests.benchmarks.report import ROOT, Figure, Result
+
+DAY = date(2027, 3, 3)
+CLIENTS, SECONDS = 8, 8
+MARKETS = text(
+    """
+    select origin, destination, count(*) from flights where departs_on = :day group by 1, 2
+    order by abs(count(*) - :near), origin, destination limit :many
+    """
+)
+
+
+def run() -> Result:
+    """Import the week, then measure each door beside its limits."""
+    week = Path(os.environ.get("BENCH_TIMETABLE", ROOT / "tests" / "data" / "us-week.csv.gz"))
+    with TestServices() as services:
+        count = _import(services, week)
+        usual, wide = _markets(services, near=12, many=20), _markets(services, near=50, many=6)
+        figures = [
+            _figure(services, "JSON, non-stop", "/api/flights/search", usual, stops=0),
+            _figure(services, "page, non-stop", "/flights", usual, stops=0),
+            _figure(services, "page of about 50 non-stop itineraries", "/flights", wide, stops=0),
+            _figure(services, "JSON, up to one stop", "/api/flights/search", usual, stops=1),
+            _figure(services, "page of 50, up to one stop", "/flights", usual, stops=1),
+        ]
+    data = f"{count:,} flights of one week; {len(usual)} markets of about 12 flights a day; {CLIENTS} clients"
+    notes = [
+        "pgbench runs the API door's statement, prepared; the page's also counts what the list may be narrowed by.",
+        "Two server processes, the clients and PostgreSQL share the machine, as do the limits with their own.",
+    ]
+    return Result("search", data, figures, notes)
+
+
+def _import(services: TestServices, week: Path) -> int:
+    settings = {"PORTAL_DATABASE_URL": services.postgres.url, "PORTAL_REDIS_URL": services.redis.url}
+    environment = {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
+    for words in (["migrate"], ["schedule", "import", str(week)]):
+        subprocess.run([sys.executable, "-m", "portal.cli", *words], env=environment, cwd=ROOT, check=True)
+    db.connect(Settings(database_url=services.postgres.url))
+    with db.writing() as session:
+        session.execute(text("analyze"))
+        return int(session.scalar(text("select count(*) from flights")) or 0)
+
+
+def _markets(services: TestServices, **wanted: Any) -> list[tuple[str, str]]:
+    with db.reading() as session:
+        return [(row[0], row[1]) for row in session.execute(MARKETS, {"day": DAY, **wanted})]
+
+
+def _figure(services: TestServices, name: str, path: str, markets: list[tuple[str, str]], *, stops: int) -> Figure:
+    paths = [f"{path}?{_query(market, stops)}" for market in markets]
+    with load.serving(services, "portal.app:serve") as port:
+        load.requests_per_second(port, paths, clients=CLIENTS, seconds=4)
+        rate = load.requests_per_second(port, paths, clients=CLIENTS, seconds=SECONDS)
+    limits = {
+        "the same SQL from pgbench": _sql(services, markets, stops),
+        "the same answer from memory": _memory(services, path, markets[len(markets) // 2], stops),
+    }
+    return Figure(name, rate, "a second", limits, 0.5)
+
+
+def _memory(services: TestServices, path: str, market: tuple[str, str], stops: int) -> float:
+    asked = "/api/memory" if path.startswith("/api/") else "/memory"
+    with load.serving(services, "tests.benchmarks.memory:app", BENCH_QUERY=_query(market, stops)) as port:
+        load.requests_per_second(port, [asked], clients=CLIENTS, seconds=2)
+        return load.requests_per_second(port, [asked], clients=CLIENTS, seconds=SECONDS)
+
+
+def _query(market: tuple[str, str], stops: int) -> str:
+    return urlencode(
+        {"origin": market[0], "destination": market[1], "departureDate": DAY.isoformat(), "maxStops": stops}
+    )
+
+
+def _sql(services: TestServices, markets: list[tuple[str, str]], stops: int) -> float:
+    statements = [_statement(services, market, stops) for market in markets]
+    return load.pgbench(services, statements, clients=CLIENTS, seconds=SECONDS)
+
+
+def _statement(services: TestServices, market: tuple[str, str], stops: int) -> str:
+    """Return the statement that a search really sends, with its values."""
+    asked: list[queries.Ask] = []
+    real = queries.ways
+
+    def keep(session: Any, ask: queries.Ask) -> Any:
+        asked.append(ask)
+        return real(session, ask)
+
+    queries.ways = keep
+    try:
+        with db.reading() as session:
+            criteria = Criteria((SliceWish(*market, DAY),), Party(), max_stops=stops)
+            service.search(session, criteria, settings=Settings())
+    finally:
+        queries.ways = real
+    return load.literal(services, queries.statement(asked[0]), queries.values(asked[0]))
