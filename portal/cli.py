@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import service as accounts
 from portal.accounts.forms import Registration
+from portal.analytics import service as analytics
 from portal.booking import queries as booking_queries
 from portal.flights import service as flights
 from portal.flights.errors import TimetableRefused
@@ -184,6 +185,20 @@ def invariants(settings: Settings, _: argparse.Namespace) -> int:
     return 1 if found else 0
 
 
+def analytics_rebuild(settings: Settings, _: argparse.Namespace) -> int:
+    """Redo every day's roll-up from bookings and flights; the dashboard stays open meanwhile."""
+    db.connect(settings)
+    with db.writing() as session:
+        analytics.mark_all(session)
+    days, redone = 0, 1
+    while redone:
+        with db.writing() as session:
+            redone = analytics.refresh(session)
+        days += redone
+    print(f"{days:,} days were redone.")
+    return 0
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     top = argparse.ArgumentParser(prog="portal", description="A flight booking portal.")
@@ -197,6 +212,8 @@ def parser() -> argparse.ArgumentParser:
     _verb(verbs, "relay", relay)
     _verb(verbs, "demo", demo)
     _verb(verbs, "invariants", invariants)
+    figures = verbs.add_parser("analytics", help="figures").add_subparsers(dest="what", required=True)
+    _verb(figures, "rebuild", analytics_rebuild)
     schedule = verbs.add_parser("schedule", help="timetables").add_subparsers(dest="what", required=True)
     timetable = _verb(schedule, "import", schedule_import)
     timetable.add_argument("file", type=Path)

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from portal.accounts import service as accounts
+from portal.analytics import service as analytics
 from portal.booking import service as booking
 from portal.booking.queries import BookingView, booking_by_id, broken_books, is_over
 from portal.flights import service as flights
@@ -39,7 +40,7 @@ def sweep_letters(_: Settings, __: Letter) -> None:
     """Forget done letters after a month, and those of the rounds that come by themselves after a day."""
     with db.writing() as session:
         outbox.sweep(session, older_than=LETTERS_KEPT)
-        outbox.sweep(session, older_than=ROUNDS_KEPT, kinds=[one.kind for one in ROUNDS])
+        outbox.sweep(session, older_than=ROUNDS_KEPT, kinds=["analytics.refresh", *(one.kind for one in ROUNDS)])
 
 
 def sweep_idempotency(_: Settings, __: Letter) -> None:
@@ -146,6 +147,28 @@ def extend_demo(_: Settings, __: Letter) -> None:
             flights.extend_demo(session, clock.now().date())
 
 
+def note_sale(_: Settings, letter: Letter) -> None:
+    """Mark the days that a sale touched, and have them redone once the rush of these seconds is over."""
+    with db.writing() as session:
+        analytics.mark(session, UUID(letter.payload["bookingId"]))
+        analytics.ask_refresh(session, clock.now())
+
+
+def refresh_figures(_: Settings, __: Letter) -> None:
+    """Redo the roll-ups of every stale day, some days a transaction."""
+    redone = 1
+    while redone:
+        with db.writing() as session:
+            redone = analytics.refresh(session)
+
+
+def roll_days(settings: Settings, letter: Letter) -> None:
+    """Count the seats of the days around today, sold or not, and whatever a lost letter left stale."""
+    with db.writing() as session:
+        analytics.mark_flights_around(session, clock.now())
+    refresh_figures(settings, letter)
+
+
 def deliver(settings: Settings, kind: str, message: EmailMessage) -> None:
     """Send a message once: note it, hand it over outside any transaction, note that it was taken."""
     with db.writing() as session:
@@ -159,6 +182,9 @@ def deliver(settings: Settings, kind: str, message: EmailMessage) -> None:
 
 HANDLERS: dict[str, Handler] = {
     "accounts.sweep": sweep_accounts,
+    "analytics.booking": note_sale,
+    "analytics.days": roll_days,
+    "analytics.refresh": refresh_figures,
     "books.check": check_books,
     "booking.confirmed": booking_confirmed,
     "booking.expired": booking_expired,

@@ -31,6 +31,7 @@ class Round:
 ROUNDS = (
     Round("holds.expire", timedelta(seconds=30)),
     Round("accounts.sweep", timedelta(hours=6)),
+    Round("analytics.days", timedelta(hours=1)),
     Round("idempotency.sweep", timedelta(hours=1)),
     Round("outbox.sweep", timedelta(hours=1)),
     Round("books.check", timedelta(days=1)),

@@ -6,17 +6,25 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from portal.booking.models import Booking
 from portal.kit.model import Base
 
 EXPORT_STATES = ("waiting", "running", "done", "failed")
-FORMATS = ("csv", "xlsx", "json", "pdf")
+FORMATS = ("csv", "xlsx", "json")
+REPORTS = ("sales", "bookings")
+
+# The roll-ups are redone by day of sale, so the day's bookings must be found without reading history.
+Index("ix_bookings_confirmed_at", Booking.confirmed_at, postgresql_where=text("confirmed_at is not null"))
 
 
 class SalesDay(Base):
-    """What was sold on a day (UTC), by route, cabin and brand. A row is replaced as a whole when its day is redone."""
+    """What was sold on a day (UTC), by a slice's route, cabin and brand. A row is replaced when its day is redone.
+
+    Revenue adds up over rows of one currency. Bookings and passengers do not: a return trip is in two rows.
+    """
 
     __tablename__ = "sales_days"
     __table_args__ = (Index("ix_sales_days_route", "origin", "destination", "sold_on"),)
@@ -29,7 +37,7 @@ class SalesDay(Base):
     currency: Mapped[str] = mapped_column(String(3), primary_key=True)
     bookings: Mapped[int]
     passengers: Mapped[int]
-    revenue_minor: Mapped[int]
+    revenue_minor: Mapped[int] = mapped_column(BigInteger)
 
 
 class FlightDay(Base):
@@ -45,8 +53,8 @@ class FlightDay(Base):
     flights: Mapped[int]
     seats: Mapped[int]
     sold: Mapped[int]
-    ask_km: Mapped[int]
-    rpk_km: Mapped[int]
+    ask_km: Mapped[int] = mapped_column(BigInteger)
+    rpk_km: Mapped[int] = mapped_column(BigInteger)
 
 
 class StaleDay(Base):
@@ -61,12 +69,13 @@ class StaleDay(Base):
 
 
 class Export(Base):
-    """An export that was asked for: what, how far, and where it ended."""
+    """An export that was asked for: what, how far, and where it ended. Each `attempt` begins it afresh."""
 
     __tablename__ = "exports"
     __table_args__ = (
         CheckConstraint(f"state in {EXPORT_STATES}", name="state_known"),
         CheckConstraint(f"format in {FORMATS}", name="format_known"),
+        CheckConstraint(f"report in {REPORTS}", name="report_known"),
         CheckConstraint("progress between 0 and 100", name="progress_is_percent"),
     )
 
@@ -76,6 +85,7 @@ class Export(Base):
     format: Mapped[str]
     filters: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(server_default="waiting")
+    attempt: Mapped[int] = mapped_column(server_default="0")
     progress: Mapped[int] = mapped_column(server_default="0")
     rows: Mapped[int | None]
     error: Mapped[str | None]

@@ -1,0 +1,126 @@
+"""What may be done with figures: mark days as stale, redo their roll-ups, ask for an export and write it.
+
+A sale never waits for a roll-up: it posts a letter, whose handler marks the days it touched; `refresh` redoes marked
+days only, each from scratch, so that it may run twice, or twice at once, and nothing is counted double.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from portal.kit import outbox
+
+SLOT_SECONDS = 5
+DAYS_AT_ONCE = 20
+
+# An existing mark is written again, not left alone: whoever is redoing that day may not have seen this booking.
+MARK = "insert into stale_days (kind, day) {days} on conflict (kind, day) do update set marked_at = now()"
+MARK_BOOKING = text(
+    MARK.format(
+        days="""
+    select kind, day from (
+        select 'sales' kind, (confirmed_at at time zone 'UTC')::date as day from bookings
+        where id = :id and confirmed_at is not null
+        union select 'flights', f.departs_on from booking_segments s join flights f on f.id = s.flight_id
+        where s.booking_id = :id
+    ) touched order by kind, day"""
+    )
+)
+MARK_ALL = text(
+    MARK.format(
+        days="""
+    select kind, day from (
+        select 'sales' kind, (confirmed_at at time zone 'UTC')::date as day from bookings where confirmed_at is not null
+        union select 'sales', sold_on from sales_days
+        union select 'flights', departs_on from flights
+        union select 'flights', departs_on from flight_days
+    ) every order by kind, day"""
+    )
+)
+MARK_FLIGHTS = text(
+    MARK.format(
+        days="select 'flights', day::date from generate_series(cast(:first as date), cast(:last as date), '1 day') day"
+    )
+)
+TAKE = text(
+    """
+    delete from stale_days where (kind, day) in (
+        select kind, day from stale_days order by kind, day limit :limit for update skip locked)
+    returning kind, day
+    """
+)
+REDO_SALES = (
+    text("delete from sales_days where sold_on = any(:days)"),
+    text(
+        """
+        insert into sales_days (sold_on, origin, destination, cabin, brand, currency, bookings, passengers,
+                                revenue_minor)
+        select day, origin, destination, cabin, brand, currency, count(*), sum(passengers), sum(revenue) from (
+            select d.day, b.id, s.origin, s.destination, s.cabin, s.brand, b.currency,
+                   (select count(*) from passengers p where p.booking_id = b.id) passengers,
+                   sum((select coalesce(sum(c.amount_minor), 0) from charges c
+                        where c.booking_id = b.id and c.slice_position = s.position)) revenue
+            from unnest(cast(:days as date[])) d(day)
+            join bookings b on b.status = 'confirmed' and b.confirmed_at >= d.day::timestamp at time zone 'UTC'
+                           and b.confirmed_at < (d.day + 1)::timestamp at time zone 'UTC'
+            join booking_slices s on s.booking_id = b.id
+            group by d.day, b.id, s.origin, s.destination, s.cabin, s.brand
+        ) each group by day, origin, destination, cabin, brand, currency
+        """
+    ),
+)
+# The instants around a local day find its flights by their index; the local day itself decides.
+REDO_FLIGHTS = (
+    text("delete from flight_days where departs_on = any(:days)"),
+    text(
+        """
+        insert into flight_days (departs_on, origin, destination, cabin, flights, seats, sold, ask_km, rpk_km)
+        select f.departs_on, f.origin, f.destination, c.cabin, count(*), sum(c.capacity), sum(c.sold),
+               sum(c.capacity::bigint * f.distance_km), sum(c.sold::bigint * f.distance_km)
+        from unnest(cast(:days as date[])) d(day)
+        join flights f on f.departs_on = d.day and f.status = 'scheduled'
+                      and f.departure_at >= d.day - interval '1 day' and f.departure_at < d.day + interval '2 days'
+        join flight_cabins c on c.flight_id = f.id
+        group by f.departs_on, f.origin, f.destination, c.cabin
+        """
+    ),
+)
+
+
+def mark(session: Session, booking_id: UUID) -> None:
+    """Mark the days that a booking is sold and flown on as stale. A booking that is gone marks nothing."""
+    session.execute(MARK_BOOKING, {"id": booking_id})
+
+
+def mark_all(session: Session) -> None:
+    """Mark every day that anything was sold, or that any flight leaves on."""
+    session.execute(MARK_ALL)
+
+
+def mark_flights_around(session: Session, now: datetime) -> None:
+    """Mark the days around today, so that the seats of a day on which nothing is sold are counted too."""
+    session.execute(MARK_FLIGHTS, {"first": now.date() - timedelta(days=1), "last": now.date() + timedelta(days=1)})
+
+
+def ask_refresh(session: Session, now: datetime) -> None:
+    """Ask for a refresh soon; a rush of sales asks once for each slot of a few seconds."""
+    slot = int(now.timestamp()) // SLOT_SECONDS
+    due = datetime.fromtimestamp((slot + 1) * SLOT_SECONDS, now.tzinfo) + timedelta(seconds=1)
+    outbox.post(session, "analytics.refresh", key=f"sales-{slot}", not_before=due)
+
+
+def refresh(session: Session) -> int:
+    """Redo the roll-ups of some stale days from what is sold now; returns how many, 0 when none is left to take.
+
+    Days that somebody else is redoing are left to them.
+    """
+    taken = session.execute(TAKE, {"limit": DAYS_AT_ONCE}).all()
+    for kind, steps in (("sales", REDO_SALES), ("flights", REDO_FLIGHTS)):
+        days = [row.day for row in taken if row.kind == kind]
+        for step in steps if days else ():
+            session.execute(step, {"days": days})
+    return len(taken)
