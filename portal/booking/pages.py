@@ -197,7 +197,7 @@ def name_passengers(request: Request) -> Response:
     """Take the names, or show the form again with what was typed and a sentence at each wrong field."""
     view = _read(request)
     try:
-        wish = parse(Travellers, nested(request.fields)).wish()
+        wish = parse(Travellers, {"contact": {}, **nested(request.fields)}).wish()
         with db.writing() as session:
             service.name_passengers(session, view.reference, wish)
     except HoldExpired:

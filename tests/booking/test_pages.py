@@ -202,6 +202,18 @@ def test_every_wrong_field_has_its_sentence(
     assert "<script>" not in answer.text.split("<main")[1]
 
 
+def test_an_empty_form_names_every_field_that_is_missing(client: TestClient, settings: Settings) -> None:
+    reference = held(client, settings, party=makers.ONE)
+    page = client.post(f"/book/{reference}/passengers", data={"passengers.0.type": "adult", "contact.email": ""}).text
+    for field, words in (
+        ("passengers.0.familyName", "Adult 1, family name"),
+        ("passengers.0.dateOfBirth", "Adult 1, date of birth"),
+        ("contact.email", "E-mail"),
+    ):
+        assert f'<a href="#{field}">{words}: Please fill this in.</a>' in page
+        assert f'id="{field}-why"' in page
+
+
 def test_more_time_is_given_ten_times_with_and_without_scripts(client: TestClient, settings: Settings) -> None:
     reference = held(client, settings)
     answer = client.post(f"/book/{reference}/extend?to=pay")
