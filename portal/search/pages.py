@@ -363,6 +363,8 @@ def _view(
         "origin": found.origin,
         "destination": found.destination,
         "depart_on": found.on,
+        "asked_days": [wish.on for wish in asked.criteria.slices],
+        "unfiltered": found.found.unfiltered,
         "travellers": len(asked.criteria.party.types),
         "currency": result.currency,
         "total": found.found.total,
