@@ -166,3 +166,43 @@ class Coupon(Base):
     position: Mapped[int] = mapped_column(primary_key=True)
     flight_id: Mapped[int] = mapped_column(ForeignKey("flights.id"), index=True)
     status: Mapped[str] = mapped_column(server_default="open")
+
+
+# A booking's parts in one go: what a buyer waits for is the number of questions, not of rows.
+PARTS = text(
+    """
+    with sold as (
+        insert into booking_slices (booking_id, position, origin, destination, cabin, brand, booking_class, conditions)
+        select :id, position, origin, destination, cabin, brand, booking_class, conditions
+        from jsonb_populate_recordset(null::booking_slices, cast(:slices as jsonb))
+    ), flown as (
+        insert into booking_segments (booking_id, slice_position, position, flight_id)
+        select :id, slice_position, position, flight_id
+        from jsonb_populate_recordset(null::booking_segments, cast(:segments as jsonb))
+    ), who as (
+        insert into passengers (id, booking_id, position, type, given_name, family_name, ticket_name, date_of_birth)
+        select id, :id, position, type, given_name, family_name, ticket_name, date_of_birth
+        from jsonb_populate_recordset(null::passengers, cast(:passengers as jsonb))
+    )
+    insert into charges (booking_id, position, passenger_id, slice_position, code, label, amount_minor)
+    select :id, position, passenger_id, slice_position, code, label, amount_minor
+    from jsonb_populate_recordset(null::charges, cast(:charges as jsonb))
+    """
+)
+# Numbered for the first flight's airline, in the passengers' order.
+ISSUE = text(
+    """
+    with flown as (
+        select s.flight_id, c.ticket_prefix, row_number() over (order by s.slice_position, s.position) - 1 as position
+        from booking_segments s join flights f on f.id = s.flight_id join carriers c on c.code = f.carrier
+        where s.booking_id = :id
+    ), issued as (
+        insert into tickets (number, passenger_id)
+        select (select ticket_prefix from flown where position = 0) || lpad(nextval('ticket_serials')::text, 10, '0'),
+            id
+        from (select id from passengers where booking_id = :id order by position) p returning number
+    )
+    insert into coupons (ticket_number, position, flight_id)
+    select number, position, flight_id from issued, flown returning position
+    """
+)

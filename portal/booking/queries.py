@@ -18,12 +18,6 @@ from portal.kit import ids
 __all__ = ["BookingView", "ChargeView", "PassengerView", "SliceView", "booking_by_id", "booking_view", "broken_books"]
 
 LAPSED = text("select status <> 'held' or expires_at <= clock_timestamp() from bookings where id = :id")
-COUPON_PLAN = text(
-    """
-    select s.flight_id, c.ticket_prefix from booking_segments s join flights f on f.id = s.flight_id
-    join carriers c on c.code = f.carrier where s.booking_id = :id order by s.slice_position, s.position
-    """
-)
 ACCESS = text("select id, reference, user_id from bookings where reference = :reference")
 
 
@@ -66,11 +60,6 @@ def has_unnamed(session: Session, booking_id: UUID) -> bool:
 def travel_days(session: Session, booking_id: UUID) -> list[date]:
     """Return the days of departure, local to each origin."""
     return [flight.departs_on for flight in flights_by_id(session, flight_ids(session, booking_id)).values()]
-
-
-def coupon_plan(session: Session, booking_id: UUID) -> list[tuple[int, str]]:
-    """Return the booking's flights in order of travel, each with the three digits of its airline's tickets."""
-    return [(row[0], row[1]) for row in session.execute(COUPON_PLAN, {"id": booking_id})]
 
 
 def flight_ids(session: Session, booking_id: UUID) -> list[int]:

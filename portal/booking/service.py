@@ -7,18 +7,19 @@ row, its payment, its claims on seats, the cabins. The database's clock decides 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.orm import Session
 
 from portal.booking import errors, queries, rules
 from portal.booking.forms import HoldWish, NameWish, PayWish
-from portal.booking.models import Booking, Charge, Coupon, Passenger, Segment, Slice, Ticket
+from portal.booking.models import ISSUE, PARTS, Booking, Passenger
 from portal.flights.errors import ClaimsLost, FlightClosed
 from portal.flights.queries import FlightView, flights_by_id
 from portal.flights.service import SeatWish, extend_claims, release_claims, sell_claims, take_seats
@@ -34,7 +35,6 @@ from portal.payments.rules import OPEN, Outcome
 from portal.search.rules import Offer
 
 SAME_KEY = text("select pg_advisory_xact_lock(hashtextextended(:key, 0))")
-SERIALS = text("select nextval('ticket_serials') from generate_series(1, :count)")
 REFERENCE_TRIES = 20
 
 
@@ -130,24 +130,24 @@ def _insert(session: Session, wish: HoldWish, names: NameWish | None) -> Booking
 def _insert_parts(
     session: Session, booking: Booking, offers: Sequence[Offer], passengers: Sequence[dict[str, Any]]
 ) -> None:
-    slices = [{"position": at, **rules.slice_fields(offer)} for at, offer in enumerate(offers)]
-    session.execute(insert(Slice), [{"booking_id": booking.id, **row} for row in slices])
     segments = [
-        {"booking_id": booking.id, "slice_position": at, "position": place, "flight_id": flight}
+        {"slice_position": at, "position": place, "flight_id": flight}
         for at, offer in enumerate(offers)
         for place, flight in enumerate(offer.flight_ids)
     ]
-    session.execute(insert(Segment), segments)
-    session.execute(insert(Passenger), [{"booking_id": booking.id, **row} for row in passengers])
-    session.execute(insert(Charge), _charge_rows(booking, passengers, offers))
+    parts = {
+        "slices": [{"position": at, **rules.slice_fields(offer)} for at, offer in enumerate(offers)],
+        "segments": segments,
+        "passengers": passengers,
+        "charges": _charge_rows(passengers, offers),
+    }
+    told = {name: json.dumps(rows, default=str) for name, rows in parts.items()}
+    session.execute(PARTS, {"id": booking.id, **told})
 
 
-def _charge_rows(
-    booking: Booking, passengers: Sequence[dict[str, Any]], offers: Sequence[Offer]
-) -> list[dict[str, Any]]:
+def _charge_rows(passengers: Sequence[dict[str, Any]], offers: Sequence[Offer]) -> list[dict[str, Any]]:
     return [
         {
-            "booking_id": booking.id,
             "position": position,
             "passenger_id": passengers[who]["id"],
             "slice_position": at,
@@ -343,20 +343,19 @@ def _put_to_use(session: Session, booking: Booking, payment: Payment) -> None:
 
 def _sold(session: Session, booking: Booking, payment: Payment) -> bool:
     """Confirm, and sell the seats last of all: the cabins are locked no longer than needed. False: seats are gone."""
-    plan = queries.coupon_plan(session, booking.id)
     try:
         with session.begin_nested():
-            _confirm(session, booking, payment, plan)
-            sell_claims(session, holder=booking.id, expected=len(plan))
+            flights = _confirm(session, booking, payment)
+            sell_claims(session, holder=booking.id, expected=flights)
     except ClaimsLost:
         return False
     return True
 
 
-def _confirm(session: Session, booking: Booking, payment: Payment, plan: Sequence[tuple[int, str]]) -> None:
+def _confirm(session: Session, booking: Booking, payment: Payment) -> int:
     _become(booking, "confirmed")
     booking.confirmed_at, booking.paid_minor = clock.now(), booking.paid_minor + payment.amount_minor
-    _issue_tickets(session, booking, plan)
+    flights = _issue_tickets(session, booking)
     name = str(booking.id)
     outbox.post(session, "booking.confirmed", key=name, queue="mail", bookingId=name)
     outbox.post(session, "analytics.booking", key=name, bookingId=name)
@@ -370,6 +369,7 @@ def _confirm(session: Session, booking: Booking, payment: Payment, plan: Sequenc
         after={"status": "confirmed", "paidMinor": booking.paid_minor, "currency": booking.currency},
     )
     session.flush()
+    return flights
 
 
 def _become(booking: Booking, status: str) -> None:
@@ -378,17 +378,6 @@ def _become(booking: Booking, status: str) -> None:
     booking.status, booking.expires_at = status, None
 
 
-def _issue_tickets(session: Session, booking: Booking, plan: Sequence[tuple[int, str]]) -> None:
-    """One ticket for each passenger, numbered for the first flight's airline, with a coupon for each flight."""
-    found = select(Passenger.id).where(Passenger.booking_id == booking.id).order_by(Passenger.position)
-    passengers = session.scalars(found).all()
-    serials = session.scalars(SERIALS, {"count": len(passengers)}).all()
-    numbers = [f"{plan[0][1]}{serial:010d}" for serial in serials]
-    pairs = zip(numbers, passengers, strict=True)
-    session.execute(insert(Ticket), [{"number": number, "passenger_id": who} for number, who in pairs])
-    coupons = [
-        {"ticket_number": number, "position": at, "flight_id": flight}
-        for number in numbers
-        for at, (flight, _prefix) in enumerate(plan)
-    ]
-    session.execute(insert(Coupon), coupons)
+def _issue_tickets(session: Session, booking: Booking) -> int:
+    """Issue a ticket for each passenger with a coupon for each flight; returns how many flights there are."""
+    return len(set(session.scalars(ISSUE, {"id": booking.id}).all()))
