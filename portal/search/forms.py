@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal
@@ -14,6 +15,7 @@ from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import Wire
 from portal.places.forms import AirportOut
+from portal.places.queries import Place
 from portal.pricing.rules import Party
 
 MAX_SLICES = 6
@@ -190,6 +192,61 @@ def _airlines(given: list[str], problems: list[FieldError]) -> frozenset[str]:
     if any(not re.fullmatch("[A-Z0-9]{2}", code) for code in codes):
         problems.append(FieldError("airlines", _("Please give airlines by their two characters, such as PA.")))
     return frozenset(codes)
+
+
+@dataclass(frozen=True, slots=True)
+class TypedSearch:
+    """The search sentence as somebody typed it, to be shown again."""
+
+    trip: str
+    origin: str
+    origin_text: str
+    destination: str
+    destination_text: str
+    depart_on: str
+    return_on: str
+    adults: int
+    children: int
+    infants: int
+    cabin: str
+
+    def understood(self, criteria: Criteria, places: Mapping[str, Place]) -> TypedSearch:
+        """Return it with the places and days that it was taken to mean."""
+        wish, last = criteria.slices[0], criteria.slices[-1]
+        back = (last.origin, last.destination) == (wish.destination, wish.origin)
+        return replace(
+            self,
+            trip="return" if back else "oneway",
+            origin=wish.origin,
+            origin_text=f"{places[wish.origin].city} ({wish.origin})",
+            destination=wish.destination,
+            destination_text=f"{places[wish.destination].city} ({wish.destination})",
+            depart_on=wish.on.isoformat(),
+            return_on=last.on.isoformat() if back else "",
+        )
+
+
+def typed_search(given: Mapping[str, str]) -> TypedSearch:
+    """Return what was typed, cut to what a field shows; nothing typed is a return trip for one."""
+    oneway = given.get("trip") == "oneway" or (given.get("origin") and not given.get("returnDate"))
+    origin, destination = given.get("origin", "")[:80], given.get("destination", "")[:80]
+    return TypedSearch(
+        trip="oneway" if oneway else "return",
+        origin=origin,
+        origin_text=origin,
+        destination=destination,
+        destination_text=destination,
+        depart_on=given.get("departureDate", "")[:20],
+        return_on=given.get("returnDate", "")[:20],
+        adults=_count(given.get("adults"), 1),
+        children=_count(given.get("children"), 0),
+        infants=_count(given.get("infants"), 0),
+        cabin=given.get("cabin", "economy")[:10],
+    )
+
+
+def _count(text: str | None, otherwise: int) -> int:
+    return int(text) if text and re.fullmatch("[0-9]{1,2}", text) else otherwise
 
 
 class CalendarQuery(Wire):

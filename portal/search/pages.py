@@ -24,7 +24,7 @@ from portal.kit.web import Notice, Request, errors_by_field, page, render, see_o
 from portal.places.queries import Place, resolve
 from portal.search import service, told
 from portal.search.errors import OfferExpired, OfferUnknown
-from portal.search.forms import Criteria, SearchQuery
+from portal.search.forms import Criteria, SearchQuery, typed_search
 from portal.search.queries import network
 from portal.search.rules import Itinerary, Offer, SearchResult, SliceResult
 from portal.search.told import Address, Day, Trip
@@ -39,27 +39,10 @@ CHANGE_MINUTES = 60
 # ── the question ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """The search sentence as it was typed."""
-
-    trip: str
-    origin: str
-    origin_text: str
-    destination: str
-    destination_text: str
-    depart_on: str
-    return_on: str
-    adults: int
-    children: int
-    infants: int
-    cabin: str
-
-
 def home(request: Request) -> Response:
     """Show the search, and what leaves soon."""
     today = clock.now().date()
-    form = _form(request.query_params)
+    form = typed_search(request.query_params)
     form = replace(form, depart_on=form.depart_on or str(today + timedelta(days=14)))
     form = replace(form, return_on=form.return_on or str(today + timedelta(days=21)))
     with db.reading() as session:
@@ -83,29 +66,6 @@ def _constants() -> dict[str, Any]:
     cabins = [("economy", _("Economy")), ("premium", _("Premium")), ("business", _("Business")), ("first", _("First"))]
     last = today + timedelta(days=service.SOLD_DAYS_AHEAD)
     return {"cabins": cabins, "first_day": today.isoformat(), "last_day": last.isoformat()}
-
-
-def _form(given: QueryParams) -> Form:
-    way = (
-        "oneway" if given.get("trip") == "oneway" or (given.get("origin") and not given.get("returnDate")) else "return"
-    )
-    return Form(
-        trip=way,
-        origin=given.get("origin", "")[:80],
-        origin_text=given.get("origin", "")[:80],
-        destination=given.get("destination", "")[:80],
-        destination_text=given.get("destination", "")[:80],
-        depart_on=given.get("departureDate", "")[:20],
-        return_on=given.get("returnDate", "")[:20],
-        adults=_count(given.get("adults"), 1),
-        children=_count(given.get("children"), 0),
-        infants=_count(given.get("infants"), 0),
-        cabin=given.get("cabin", "economy")[:10],
-    )
-
-
-def _count(text: str | None, otherwise: int) -> int:
-    return int(text) if text and re.fullmatch("[0-9]{1,2}", text) else otherwise
 
 
 # ── the answers ───────────────────────────────────────────────────────────────────────────────────────────
@@ -150,7 +110,7 @@ def _again(request: Request, no: PortalError) -> Response:
         raise no
     errors = errors_by_field(no)
     errors = {("travellers" if name in WHO else name.split(".")[0]): words for name, words in errors.items()}
-    form = _form(request.query_params)
+    form = typed_search(request.query_params)
     return render(request, "search/home.html", status=422, form=form, routes=[], errors=errors, **_constants())
 
 
@@ -182,7 +142,7 @@ def _answer(request: Request, given: QueryParams, errors: dict[str, str], typed:
     found = result.slices[0]
     chosen = [_chosen(asked, number, flights) for number in range(position)]
     shown = {
-        "form": _understood(_form(given), asked, result),
+        "form": typed_search(given).understood(asked.criteria, result.places),
         "results": _view(asked, result, found, chosen, days),
         "errors": errors,
         "max_price": typed or given.get("maxPrice", ""),
@@ -330,22 +290,6 @@ def _chosen(asked: Asked, number: int, flights: dict[int, FlightView]) -> Trip:
     if any(one not in flights for one in offer.flight_ids):
         raise OfferUnknown(_("One of the flights chosen before is no longer in the timetable. Please choose again."))
     return told.chosen_trip(offer, [flights[one] for one in offer.flight_ids], before.url)
-
-
-def _understood(form: Form, asked: Asked, result: SearchResult) -> Form:
-    wish, last = asked.criteria.slices[0], asked.criteria.slices[-1]
-    origin, destination = result.places[wish.origin], result.places[wish.destination]
-    back = (last.origin, last.destination) == (wish.destination, wish.origin)
-    return replace(
-        form,
-        trip="return" if back else "oneway",
-        origin=origin.code,
-        origin_text=f"{origin.city} ({origin.code})",
-        destination=destination.code,
-        destination_text=f"{destination.city} ({destination.code})",
-        depart_on=wish.on.isoformat(),
-        return_on=last.on.isoformat() if back else "",
-    )
 
 
 def _view(
