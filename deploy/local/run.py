@@ -68,10 +68,11 @@ class Launcher:
             say(f"Starting {service.child.name} …")
             self._keep(Part(service.child, service.start))
         self._once("Bringing the database up to date", "migrate")
-        for child in (self._web, *self._jobs):
+        self._keep(Part(self._web, self._web.start))
+        self._wait_for_health()
+        for child in self._jobs:
             self._keep(Part(child, child.start))
         self._once("Loading the demo airline", "demo")
-        self._wait_for_health()
 
     def _keep(self, part: Part) -> None:
         if not self._stop:
