@@ -39,6 +39,8 @@ DEMO_STEPS: tuple[tuple[str, Callable[[Session], int | None]], ...] = (
     ("Brands and taxes", pricing.ensure_reference_rows),
     ("Flights, from 60 days ago to a year ahead", lambda session: flights.extend_demo(session, clock.now().date())),
     ("Accounts", accounts.ensure_demo_users),
+    ("Sales of the last 60 days", analytics.ensure_demo_history),
+    ("Roll-ups of stale days", analytics.refresh_all),
 )
 
 

@@ -6,14 +6,20 @@ days only, each from scratch, so that it may run twice, or twice at once, and no
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from portal.kit import outbox
+from portal.analytics import demo
+from portal.flights.demo import CARRIER, network
+from portal.flights.timetable import last_day
+from portal.kit import clock, outbox
+from portal.places.queries import places_by_code
+from portal.pricing.service import load_book
 
+HISTORY_DAYS = 60
 SLOT_SECONDS = 5
 DAYS_AT_ONCE = 20
 
@@ -41,9 +47,9 @@ MARK_ALL = text(
     ) every order by kind, day"""
     )
 )
-MARK_FLIGHTS = text(
+MARK_SPAN = text(
     MARK.format(
-        days="select 'flights', day::date from generate_series(cast(:first as date), cast(:last as date), '1 day') day"
+        days="select :kind, day::date from generate_series(cast(:first as date), cast(:last as date), '1 day') day"
     )
 )
 TAKE = text(
@@ -103,7 +109,11 @@ def mark_all(session: Session) -> None:
 
 def mark_flights_around(session: Session, now: datetime) -> None:
     """Mark the days around today, so that the seats of a day on which nothing is sold are counted too."""
-    session.execute(MARK_FLIGHTS, {"first": now.date() - timedelta(days=1), "last": now.date() + timedelta(days=1)})
+    _mark_span(session, "flights", now.date() - timedelta(days=1), now.date() + timedelta(days=1))
+
+
+def _mark_span(session: Session, kind: str, first: date, last: date) -> None:
+    session.execute(MARK_SPAN, {"kind": kind, "first": first, "last": last})
 
 
 def ask_refresh(session: Session, now: datetime) -> None:
@@ -124,3 +134,33 @@ def refresh(session: Session) -> int:
         for step in steps if days else ():
             session.execute(step, {"days": days})
     return len(taken)
+
+
+def ensure_demo_history(session: Session) -> int:
+    """Fill the demo's last sixty days with sales, each day once; returns how many bookings that added.
+
+    Needs the demo's flights and prices; their absence is no fault. The days that it touches are marked.
+    """
+    now = clock.now()
+    days = demo.days_to_fill(session, now.date(), HISTORY_DAYS)
+    if not days or last_day(session, CARRIER) is None:
+        return 0
+    routes = network()
+    pairs = demo.pairs_of(routes)
+    places = places_by_code(session, {code for pair in pairs for code in pair})
+    world = demo.World(
+        demo.load_stock(session, pairs, {route.carrier for route in routes}, days),
+        load_book(session),
+        {code: place.country for code, place in places.items()},
+        pairs,
+        demo.read_prefixes(session),
+    )
+    added = demo.keep_history(session, world, days, now)
+    _mark_span(session, "sales", days[0], days[-1])
+    _mark_span(session, "flights", days[0], days[-1] + demo.AHEAD)
+    return added
+
+
+def refresh_all(session: Session) -> int:
+    """Redo every stale day in the caller's transaction; returns how many."""
+    return sum(iter(lambda: refresh(session), 0))

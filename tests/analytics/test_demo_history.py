@@ -1,0 +1,70 @@
+"""The demo's past sales keep the books as real ones do, come once, and come the same every time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from portal.analytics import demo, service
+from portal.flights import demo as flights_demo
+from portal.flights import service as flights
+from portal.kit import clock, db
+from portal.kit.settings import Settings
+from portal.places import service as places
+from tests.booking.makers import broken, one
+
+
+@pytest.fixture
+def loaded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The demo airline's flights of a few weeks."""
+    monkeypatch.setattr(flights_demo, "BEFORE", timedelta(days=4))
+    monkeypatch.setattr(flights_demo, "AHEAD", timedelta(days=20))
+    monkeypatch.setattr(service, "HISTORY_DAYS", 3)
+    with db.writing() as session:
+        places.load(session)
+        flights.extend_demo(session, clock.now().date())
+    return settings
+
+
+def fill(days: int = 0) -> int:
+    with clock.shifted(timedelta(days=days)), db.writing() as session:
+        return service.ensure_demo_history(session)
+
+
+def test_the_books_balance_and_a_second_call_adds_nothing(loaded: Settings) -> None:
+    added = fill()
+    assert added > 50
+    assert broken() == []
+    assert fill() == 0
+    assert one("select count(*) from bookings where contact_email not like '%@example.com'") == 0
+    assert one("select count(*) from letters") == 0
+    with db.writing() as session:
+        service.refresh_all(session)
+    assert one("select sum(revenue_minor) from sales_days") == one("select sum(total_minor) from bookings")
+    assert one("select sum(sold) from flight_days") == one("select sum(seats) from seat_claims")
+
+
+def test_a_day_later_only_that_day_is_added(loaded: Settings) -> None:
+    first = fill()
+    added = fill(days=1)
+    assert 0 < added < first
+    assert broken() == []
+    assert one("select count(distinct confirmed_at::date) from bookings") == 4
+
+
+def test_the_same_day_is_sold_alike_every_time(loaded: Settings) -> None:
+    read = text("select reference, total_minor, contact_email from bookings order by idempotency_key")
+    seen = []
+    for _ in range(2):
+        with db.writing() as session:
+            service.ensure_demo_history(session)
+            seen.append(session.execute(read).all())
+            session.rollback()
+    assert seen[0] == seen[1]
+
+
+def test_without_flights_there_is_no_history(settings: Settings) -> None:
+    assert fill() == 0
+    assert demo.pairs_of([]) == {}
