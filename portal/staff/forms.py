@@ -1,0 +1,80 @@
+"""What staff ask for, typed, and what programs of theirs are answered."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from portal.kit.i18n import gettext as _
+from portal.kit.validation import Wire
+
+State = Literal["waiting", "handed", "running", "done", "failed", "dead", "dropped"]
+View = Literal["trouble", "waiting", "running", "done", "dropped"]
+Status = Literal["held", "confirmed", "cancelled", "expired"]
+Kind = Annotated[str, StringConstraints(max_length=80)]
+Cursor = Annotated[str, StringConstraints(max_length=500)]
+
+
+class JobsWish(Wire):
+    """Which letters the page shows."""
+
+    state: View = "trouble"
+    kind: Kind | None = None
+    cursor: Cursor | None = None
+
+
+class JobsQuery(Wire):
+    """A page of the list of jobs."""
+
+    limit: int = Field(50, ge=1, le=200)
+    cursor: Cursor | None = Field(None, description="`nextCursor` of the page before")
+    state: State | None = Field(None, description="only jobs in this state")
+    kind: Kind | None = Field(None, description="only jobs of this kind, such as `booking.confirmed`")
+
+
+class JobOut(Wire):
+    """One job, without what it carries: that may be an address or a secret."""
+
+    id: int
+    kind: str
+    key: str | None
+    queue: str
+    state: State
+    attempts: int
+    error: str | None
+    request_id: str | None
+    created_at: datetime
+    next_try_at: datetime | None
+    started_at: datetime | None
+    done_at: datetime | None
+
+
+class JobsOut(Wire):
+    """Jobs, newest first."""
+
+    data: tuple[JobOut, ...]
+    next_cursor: str | None
+
+
+class BookingsWish(Wire):
+    """Which bookings the page shows: `q` is a reference, the beginning of a family name, or of an e-mail address."""
+
+    q: Annotated[str, StringConstraints(max_length=100)] | None = None
+    status: Status | None = None
+    route: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}[ –-]+[A-Za-z]{3}$")] | None = None
+    from_on: date | None = Field(None, alias="from")
+    to_on: date | None = Field(None, alias="to")
+    cursor: Cursor | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> BookingsWish:
+        if self.from_on and self.to_on and self.from_on > self.to_on:
+            raise ValueError(_("The first day is after the last one."))
+        return self
+
+    @property
+    def ends(self) -> tuple[str, str] | None:
+        """The airports of the route, if one is asked for."""
+        return (self.route[:3].upper(), self.route[-3:].upper()) if self.route else None
