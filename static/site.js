@@ -243,7 +243,7 @@
   document.addEventListener("htmx:after:swap", (event) => {
     const aim = event.detail.ctx.target;
     const target = typeof aim === "string" ? document.querySelector(aim) : aim;
-    const root = target?.isConnected ? target : document.body;
+    const root = (target?.isConnected ? target : target?.id && document.getElementById(target.id)) || document.body;
     all("form[aria-busy]").forEach((form) => form.removeAttribute("aria-busy"));
     wake(root);
     const words = root.querySelector("[data-say]") ?? (root.matches("[data-say]") ? root : null);
