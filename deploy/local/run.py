@@ -16,7 +16,7 @@ from deploy.local import leftovers, preflight
 from deploy.local.child import Child, StartFailed
 from deploy.local.environment import LOGS, Development
 from deploy.local.preflight import Lock
-from deploy.local.steps import ROOT, VAR, Trouble, say, shown
+from deploy.local.steps import HEARTBEAT_SECONDS, ROOT, VAR, Trouble, say, shown
 from deploy.local.supervisor import Part, Stop, stop_together, supervise
 
 HEALTH_SECONDS = 60
@@ -93,11 +93,16 @@ class Launcher:
             raise StartFailed(f"{title} failed.\n{child.tail()}")
 
     def _follow(self, child: Child) -> None:
+        began = said = time.monotonic()
         with child.log.open(errors="replace") as log:
             while child.running and not self._stop:
                 self._stop.pause(0.1)
                 for line in log:
                     say(f"  {line.rstrip()}")
+                    said = time.monotonic()
+                if time.monotonic() - said > HEARTBEAT_SECONDS:
+                    said = time.monotonic()
+                    say(f"  still at it after {said - began:.0f} s")
 
     def _wait_for_health(self) -> None:
         deadline = time.monotonic() + HEALTH_SECONDS

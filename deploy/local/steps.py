@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 VAR = Path(os.environ.get("PORTAL_VAR") or ROOT / "var").resolve()
 LOG = VAR / "log" / "bootstrap.log"
-HEARTBEAT_SECONDS = 10
+HEARTBEAT_SECONDS = 5
 OFFLINE = (
     "name resolution",
     "name or service not known",
