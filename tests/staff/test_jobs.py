@@ -23,7 +23,8 @@ Tokens = dict[str, dict[str, str]]
 
 def state(letter_id: int) -> tuple[str, int]:
     with db.reading() as session:
-        return session.execute(select(Letter.state, Letter.attempts).where(Letter.id == letter_id)).one()._tuple()
+        row = session.execute(select(Letter.state, Letter.attempts).where(Letter.id == letter_id)).one()
+    return row[0], row[1]
 
 
 def audited() -> list[AuditEntry]:
@@ -136,7 +137,7 @@ def test_the_page_is_also_where_the_settings_say(settings: Settings, signed_in: 
         assert client.get("/admin/jobs").status_code == 200
         assert client.get("/inside/workshop").status_code == 404
         assert client.post(f"/inside/work/{dead}/drop").headers["location"].startswith("/inside/work")
-    assert state(dead)[0] == "dropped"
+        assert state(dead)[0] == "dropped"
 
 
 def test_programs_of_staff_list_retry_and_drop(client: TestClient, tokens: Tokens, dead: int) -> None:
