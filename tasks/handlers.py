@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from email.message import EmailMessage
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from sqlalchemy import text
 
 from portal.accounts import service as accounts
 from portal.analytics import service as analytics
+from portal.analytics.errors import ExportTooLarge
 from portal.booking import service as booking
 from portal.booking.queries import BookingView, booking_by_id, broken_books, is_over
 from portal.flights import service as flights
@@ -163,10 +166,45 @@ def refresh_figures(_: Settings, __: Letter) -> None:
 
 
 def roll_days(settings: Settings, letter: Letter) -> None:
-    """Count the seats of the days around today, sold or not, and whatever a lost letter left stale."""
+    """Count the seats of the days around today, sold or not; forget old exports."""
     with db.writing() as session:
         analytics.mark_flights_around(session, clock.now())
+        analytics.sweep_exports(session, older_than=LETTERS_KEPT)
     refresh_figures(settings, letter)
+
+
+def run_export(settings: Settings, letter: Letter) -> None:
+    """Write an export from one snapshot; each step is committed by itself, so that its asker sees it go on."""
+    with db.writing() as session:
+        attempt = analytics.begin_export(session, UUID(letter.payload["exportId"]))
+    if attempt is None:
+        return
+    try:
+        _write_export(settings, attempt)
+    except ExportTooLarge as no:
+        _fail_export(attempt, no.detail)
+    except Exception:
+        if letter.attempts >= outbox.MAX_ATTEMPTS:
+            _fail_export(attempt, "It could not be written, though it was tried again and again.")
+        raise
+
+
+def _write_export(settings: Settings, attempt: analytics.Attempt) -> None:
+    most = settings.analytics_max_export_rows
+    with TemporaryDirectory() as folder, db.writing() as source:
+        source.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        source.execute(text("set transaction read only"))
+        steps = analytics.write_export(source, attempt, Path(folder), most_rows=most)
+        for position, (step, percent) in enumerate(steps):
+            with db.writing() as session:
+                analytics.keep_step(session, attempt, step, percent, position)
+    with db.writing() as session:
+        analytics.finish_export(session, attempt)
+
+
+def _fail_export(attempt: analytics.Attempt, reason: str) -> None:
+    with db.writing() as session:
+        analytics.fail_export(session, attempt, reason)
 
 
 def deliver(settings: Settings, kind: str, message: EmailMessage) -> None:
@@ -189,6 +227,7 @@ HANDLERS: dict[str, Handler] = {
     "booking.confirmed": booking_confirmed,
     "booking.expired": booking_expired,
     "demo.extend": extend_demo,
+    "export.run": run_export,
     "holds.expire": expire_holds,
     "mail.account_exists": account_exists,
     "mail.account_welcome": welcome,

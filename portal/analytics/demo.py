@@ -313,6 +313,6 @@ class _Sale:
         tables["booking_slices"].append((self.id, at, *ends, *fare))
         tables["booking_segments"].append((self.id, at, 0, flight.id))
         tables["seat_claims"].append((self.id, flight.id, self.cabin, self.party.seats, self.sold_at))
-        countries = (self.world.countries[code] for code in ends)
-        asked = SegmentFare(flight.fare_minor, flight.currency, *countries, flight.departs_on)
+        here, there = (self.world.countries[code] for code in ends)
+        asked = SegmentFare(flight.fare_minor, flight.currency, here, there, flight.departs_on)
         return quote(self.world.book, [asked], cabin=self.cabin, brand=self.brand, party=self.party).per_type

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.kit.errors import Conflict, NotFound
+from portal.kit.errors import Conflict, Invalid, NotFound
 
 
 class UnknownExport(NotFound):
@@ -21,3 +21,9 @@ class NothingToRetry(Conflict):
     """Only an export that failed is written again."""
 
     code, title = "export_not_failed", "This export did not fail"
+
+
+class ExportTooLarge(Invalid):
+    """There are more rows than one file may have."""
+
+    code, title = "export_too_large", "This export would have too many rows"

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from portal.analytics.models import FORMATS, REPORTS
 from portal.analytics.rules import GROUPS, TIMES, Scope
@@ -66,13 +66,15 @@ class Filters(Wire):
     brand: Annotated[str, StringConstraints(max_length=40)] = ""
     currency: Annotated[str, AfterValidator(_currency)] = ""
 
-    @model_validator(mode="after")
-    def _span(self) -> Filters:
-        if self.from_ and self.to and self.to < self.from_:
+    @field_validator("to")
+    @classmethod
+    def _span(cls, to: date | None, info: ValidationInfo) -> date | None:
+        first = info.data.get("from_")
+        if first and to and to < first:
             raise ValueError(_("The last day is before the first. Please swap them."))
-        if self.from_ and self.to and self.to - self.from_ > LONGEST:
+        if first and to and to - first > LONGEST:
             raise ValueError(_("Please choose at most two years."))
-        return self
+        return to
 
     def scope(self, today: date, default_days: int) -> Scope:
         """Return what is asked for; the span ends today, and has `default_days`, where it is left open."""

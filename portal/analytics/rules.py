@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from uuid import UUID
 
 TIMES = ("day", "week", "month")
 GROUPS = (*TIMES, "route", "cabin", "brand")
@@ -123,3 +124,8 @@ def leading(rows: Sequence[Figures]) -> Figures | None:
     """Return the group that sold most, or None where nothing was sold."""
     best = max(rows, key=lambda row: row.revenue_minor, default=None)
     return best if best and best.revenue_minor else None
+
+
+def may_see_export(owner: UUID, viewer_id: UUID, role: str) -> bool:
+    """True for who asked for it, and for admins."""
+    return role == "admin" or (role == "staff" and owner == viewer_id)

@@ -6,16 +6,25 @@ days only, each from scratch, so that it may run twice, or twice at once, and no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import delete, func, insert, text, update
 from sqlalchemy.orm import Session
 
-from portal.analytics import demo
+from portal.analytics import demo, sheets
+from portal.analytics.errors import ExportTooLarge, NothingToRetry, UnknownExport
+from portal.analytics.models import Export, ExportChunk
+from portal.analytics.reports import Rows
+from portal.analytics.rules import Scope, scope_of
+from portal.analytics.sheets import Step, Table
 from portal.flights.demo import CARRIER, network
 from portal.flights.timetable import last_day
-from portal.kit import clock, outbox
+from portal.kit import audit, clock, outbox
+from portal.kit.i18n import gettext as _
 from portal.places.queries import places_by_code
 from portal.pricing.service import load_book
 
@@ -164,3 +173,95 @@ def ensure_demo_history(session: Session) -> int:
 def refresh_all(session: Session) -> int:
     """Redo every stale day in the caller's transaction; returns how many."""
     return sum(iter(lambda: refresh(session), 0))
+
+
+def ask_export(session: Session, scope: Scope, *, report: str, format_: str, user_id: UUID) -> UUID:
+    """Write down that an export is wanted, and have it written; returns its id."""
+    kept = scope.wire()
+    name = "_".join([report, *(kept[part] for part in ("from", "to", "route", "cabin") if part in kept)])
+    values = {"user_id": user_id, "report": report, "format": format_, "filters": kept, "filename": f"{name}.{format_}"}
+    export_id = session.execute(insert(Export).values(values).returning(Export.id)).scalar_one()
+    outbox.post(session, "export.run", key=str(export_id), queue="exports", exportId=str(export_id))
+    audit.record(
+        session, "export.asked", "export", export_id, actor_id=user_id, after={"report": report, "filters": kept}
+    )
+    return export_id
+
+
+def retry_export(session: Session, export_id: UUID) -> None:
+    """Have a failed export written again. Raises UnknownExport, and NothingToRetry for one that did not fail."""
+    row = session.get(Export, export_id, with_for_update=True)
+    if row is None:
+        raise UnknownExport()
+    if row.state != "failed":
+        raise NothingToRetry()
+    row.state, row.error, row.progress = "waiting", None, 0
+    outbox.post(session, "export.run", queue="exports", exportId=str(export_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at writing an export. Only the newest one may write."""
+
+    export_id: UUID
+    number: int
+    report: str
+    format: str
+    scope: Scope
+
+
+def begin_export(session: Session, export_id: UUID) -> Attempt | None:
+    """Begin to write an export afresh; None when it is written already, or gone."""
+    row = session.get(Export, export_id, with_for_update=True)
+    if row is None or row.state == "done":
+        return None
+    session.execute(delete(ExportChunk).where(ExportChunk.export_id == export_id))
+    row.state, row.progress, row.rows, row.attempt = "running", 0, None, row.attempt + 1
+    return Attempt(export_id, row.attempt, row.report, row.format, scope_of(row.filters))
+
+
+def write_export(session: Session, attempt: Attempt, folder: Path, *, most_rows: int) -> Iterator[tuple[Step, int]]:
+    """Yield the file step by step, each with the per cent done; `session` must have a transaction, as its snapshot.
+
+    Raises ExportTooLarge for more than `most_rows` before anything is written: a file is never cut short silently.
+    """
+    rows = Rows(session, attempt.report, attempt.scope)
+    count = rows.count(most_rows)
+    if count > most_rows:
+        sentence = _("It would have more than %(most)s rows. Please choose fewer days, or one route.")
+        raise ExportTooLarge(sentence % {"most": f"{most_rows:,}"})
+    table = Table(attempt.report, rows.report.columns, attempt.scope.wire())
+    sheet = sheets.sheet_for(attempt.format, table, folder)
+    for step in sheets.write(sheet, rows, rows.sums()):
+        yield step, min(99, 100 * step.rows // max(1, count))
+
+
+def keep_step(session: Session, attempt: Attempt, step: Step, percent: int, position: int) -> None:
+    """Keep a piece of the file and how far it is. Raises outbox.Hopeless when a newer attempt has begun."""
+    _change(session, attempt, progress=percent, rows=step.rows)
+    if step.content:
+        values = {"export_id": attempt.export_id, "position": position, "content": step.content}
+        session.execute(insert(ExportChunk).values(values))
+
+
+def finish_export(session: Session, attempt: Attempt) -> None:
+    """Say that the file is whole."""
+    _change(session, attempt, state="done", progress=100, done_at=func.now(), error=None)
+
+
+def fail_export(session: Session, attempt: Attempt, reason: str) -> None:
+    """Say that the file cannot be written, and why, in words for its asker."""
+    _change(session, attempt, state="failed", error=reason)
+    session.execute(delete(ExportChunk).where(ExportChunk.export_id == attempt.export_id))
+
+
+def _change(session: Session, attempt: Attempt, **values: object) -> None:
+    ours = update(Export).where(Export.id == attempt.export_id, Export.attempt == attempt.number)
+    if session.scalar(ours.values(values).returning(Export.id)) is None:
+        raise outbox.Hopeless("A newer attempt writes this export.")
+
+
+def sweep_exports(session: Session, *, older_than: timedelta) -> int:
+    """Forget exports that were asked for longer ago, with their files; returns how many."""
+    gone = delete(Export).where(Export.created_at < func.now() - older_than).returning(Export.id)
+    return len(session.execute(gone).all())
