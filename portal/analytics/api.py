@@ -1,7 +1,219 @@
-"""Api of analytics."""
+"""Figures and exports for programs of the back office: the same filters and the same numbers as the dashboard."""
 
 from __future__ import annotations
 
-from starlette.routing import Route
+from dataclasses import replace
+from typing import Any
 
-routes: list[Route] = []
+from sqlalchemy.orm import Session
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from portal.analytics import queries, rules, service
+from portal.analytics.errors import ExportNotReady, UnknownExport
+from portal.analytics.forms import (
+    CountOut,
+    DemographicsOut,
+    ExportOut,
+    ExportWish,
+    FiguresOut,
+    Filters,
+    GroupsOut,
+    MoneyOut,
+    Question,
+    SummaryOut,
+    TimeQuestion,
+)
+from portal.analytics.rules import Figures, Scope
+from portal.analytics.sheets import MEDIA
+from portal.kit import clock, db
+from portal.kit.errors import Forbidden, NotSignedIn
+from portal.kit.i18n import gettext as _
+from portal.kit.money import Money
+from portal.kit.openapi import operation
+from portal.kit.web import Request, endpoint
+
+ROLES = ("staff", "admin")
+REFUSED = (NotSignedIn, Forbidden)
+
+
+def _scope(request: Request, session: Session, query: Filters) -> Scope:
+    scope = query.scope(clock.now().date(), request.settings.analytics_default_range_days)
+    if scope.currency:
+        return scope
+    sold, own = queries.currencies(session, scope), request.settings.currency
+    return replace(scope, currency=own if own in sold or not sold else next(iter(sold)))
+
+
+def _span(scope: Scope) -> dict[str, Any]:
+    return {"from_": scope.first, "to": scope.last, "currency": scope.currency}
+
+
+def _money(minor: int, currency: str) -> MoneyOut:
+    return MoneyOut(**Money(minor, currency).wire())
+
+
+def _figures(row: Figures, currency: str) -> FiguresOut:
+    return FiguresOut(
+        key=row.key,
+        bookings=row.bookings,
+        passengers=row.passengers,
+        revenue=_money(row.revenue_minor, currency),
+        load_factor=round(row.rpk_km / row.ask_km, 4) if row.ask_km else None,
+    )
+
+
+def _answer(body: Any) -> Response:
+    return JSONResponse(body.wire(), headers={"Cache-Control": "private, no-store"})
+
+
+def _groups(request: Request, query: Question | TimeQuestion, otherwise: str) -> Response:
+    request.require(*ROLES)
+    with db.reading() as session:
+        scope = _scope(request, session, query)
+        group = query.group_by or otherwise
+        rows = queries.figures(session, scope, group)
+        whole = queries.total(session, scope)
+    data = tuple(_figures(row, scope.currency) for row in rows.values())
+    return _answer(
+        GroupsOut(**_span(scope), group_by=group, data=data, total=_figures(replace(whole, key="all"), scope.currency))
+    )
+
+
+@operation(
+    "The days in a few numbers", query=Filters, answer=SummaryOut, errors=REFUSED, signed_in=True, tag="analytics"
+)
+def summary(request: Request, query: Filters) -> Response:
+    """Return sales and load factor of the days asked for, and of as many days before. Money is never converted."""
+    request.require(*ROLES)
+    with db.reading() as session:
+        scope = _scope(request, session, query)
+        now, before = queries.total(session, scope), queries.total(session, scope.before())
+        others = [(code, minor) for code, minor in queries.currencies(session, scope).items() if code != scope.currency]
+    average = _money(round(now.revenue_minor / now.bookings), scope.currency) if now.bookings else None
+    return _answer(
+        SummaryOut(
+            **_span(scope),
+            total=_figures(replace(now, key="all"), scope.currency),
+            before=_figures(replace(before, key="before"), scope.currency),
+            average_booking=average,
+            other_currencies=tuple(_money(minor, code) for code, minor in others),
+        )
+    )
+
+
+@operation("Revenue", query=Question, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+def revenue(request: Request, query: Question) -> Response:
+    """Return what was sold, by day unless asked otherwise."""
+    return _groups(request, query, "day")
+
+
+@operation("Bookings", query=Question, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+def bookings(request: Request, query: Question) -> Response:
+    """Return bookings and their passengers, by day unless asked otherwise; each counts once in the total."""
+    return _groups(request, query, "day")
+
+
+@operation("Routes", query=Filters, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+def routes_sold(request: Request, query: Filters) -> Response:
+    """Return the routes with sales, seats filled and revenue."""
+    return _groups(request, Question(**query.model_dump()), "route")
+
+
+@operation("Trends", query=TimeQuestion, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+def trends(request: Request, query: TimeQuestion) -> Response:
+    """Return the run of weeks, or of days or months, sales by day of sale and load by day of departure."""
+    return _groups(request, query, "week")
+
+
+@operation("Who travels", query=Filters, answer=DemographicsOut, errors=REFUSED, signed_in=True, tag="analytics")
+def demographics(request: Request, query: Filters) -> Response:
+    """Return the travellers of what was sold, by type and by age. No name and no birthday is told."""
+    request.require(*ROLES)
+    with db.reading() as session:
+        scope = _scope(request, session, query)
+        types, ages = queries.passenger_types(session, scope), queries.passenger_ages(session, scope)
+    return _answer(
+        DemographicsOut(
+            **_span(scope),
+            types=tuple(CountOut(key=key, passengers=count) for key, count in types),
+            ages=tuple(CountOut(key=key or "unknown", passengers=count) for key, count in ages),
+        )
+    )
+
+
+@operation(
+    "Ask for an export", body=ExportWish, answer=ExportOut, status=202, errors=REFUSED, signed_in=True, tag="exports"
+)
+def ask_export(request: Request, body: ExportWish) -> Response:
+    """Have figures written to a file in the background; `Location` says where to look for it."""
+    viewer = request.require(*ROLES)
+    scope = body.scope(clock.now().date(), request.settings.analytics_default_range_days)
+    with db.writing() as session:
+        made = service.ask_export(session, scope, report=body.report, format_=body.format, user_id=viewer.id)
+        found = queries.export(session, made)
+    if found is None:
+        raise UnknownExport()
+    return JSONResponse(_export(found).wire(), 202, headers={"Location": f"/api/exports/{made}"})
+
+
+def _visible(request: Request) -> queries.ExportView:
+    viewer = request.require(*ROLES)
+    with db.reading() as session:
+        found = queries.export(session, request.path_params["id"])
+    if found is None or not rules.may_see_export(found.user_id, viewer.id, viewer.role):
+        raise UnknownExport(_("It may have been forgotten, or it is not yours."))
+    return found
+
+
+def _export(found: queries.ExportView) -> ExportOut:
+    return ExportOut(
+        id=found.id,
+        report=found.report,
+        format=found.format,
+        status=found.state,
+        progress=found.progress,
+        rows=found.rows,
+        error=found.error,
+        file=f"/api/exports/{found.id}/file" if found.state == "done" else None,
+        created_at=found.created_at,
+    )
+
+
+@operation("How far an export is", answer=ExportOut, errors=(*REFUSED, UnknownExport), signed_in=True, tag="exports")
+def show_export(request: Request) -> Response:
+    """Return the state, waiting, running, done or failed, with per cent and rows. Its asker and admins may look."""
+    return _answer(_export(_visible(request)))
+
+
+@operation(
+    "An export's file",
+    media_type="application/octet-stream",
+    errors=(*REFUSED, UnknownExport, ExportNotReady),
+    signed_in=True,
+    tag="exports",
+)
+def export_file(request: Request) -> Response:
+    """Return the file, once it is done."""
+    found = _visible(request)
+    if found.state != "done":
+        raise ExportNotReady(_("It is not whole yet. Please ask again while its status is waiting or running."))
+    with db.reading() as session:
+        size = queries.file_size(session, found.id)
+    headers = {"Content-Disposition": f'attachment; filename="{found.filename}"', "Content-Length": str(size)}
+    pieces = queries.file_pieces(db.reading, found.id)
+    return StreamingResponse(
+        pieces, media_type=MEDIA[found.format], headers={**headers, "Cache-Control": "private, no-store"}
+    )
+
+
+routes = [
+    endpoint("/api/analytics/summary", summary),
+    endpoint("/api/analytics/revenue", revenue),
+    endpoint("/api/analytics/bookings", bookings),
+    endpoint("/api/analytics/routes", routes_sold),
+    endpoint("/api/analytics/demographics", demographics),
+    endpoint("/api/analytics/trends", trends),
+    endpoint("/api/exports", ask_export, methods=("POST",)),
+    endpoint("/api/exports/{id:uuid}", show_export),
+    endpoint("/api/exports/{id:uuid}/file", export_file),
+]

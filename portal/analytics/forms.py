@@ -108,7 +108,7 @@ def _format(value: str) -> str:
     return value
 
 
-class ExportWish(Question):
+class ExportWish(Filters):
     """Which report to write, as what kind of file, of which figures."""
 
     report: Annotated[str, _one_of(REPORTS)] = "sales"
@@ -154,7 +154,6 @@ class SummaryOut(Span):
     total: FiguresOut
     before: FiguresOut
     average_booking: MoneyOut | None
-    yield_per_km: float | None
     other_currencies: tuple[MoneyOut, ...]
 
 
@@ -166,7 +165,7 @@ class CountOut(Wire):
 
 
 class DemographicsOut(Span):
-    """Who travels: by type, and by age on the day of the first flight (null where it is not known)."""
+    """Who travels: by type, and by age on the day of the first flight (`unknown` where it is not)."""
 
     types: tuple[CountOut, ...]
     ages: tuple[CountOut, ...]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy.orm import Session
 from starlette.responses import Response, StreamingResponse
@@ -189,7 +188,7 @@ def export_file(request: Request) -> Response:
     with db.reading() as session:
         size = queries.file_size(session, found.id)
     return StreamingResponse(
-        queries.file_pieces(db.reading, UUID(str(found.id))),
+        queries.file_pieces(db.reading, found.id),
         media_type=MEDIA[found.format],
         headers={
             "Content-Disposition": f'attachment; filename="{found.filename}"',
