@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import Wire
@@ -58,12 +59,18 @@ class JobsOut(Wire):
     next_cursor: str | None
 
 
+def _route(typed: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{3}[ –-]{1,3}[A-Za-z]{3}", typed):
+        raise ValueError(_("Please give two airport codes, such as JFK-LAX."))
+    return typed
+
+
 class BookingsWish(Wire):
-    """Which bookings the page shows: `q` is a reference, the beginning of a family name, or of an e-mail address."""
+    """Which bookings the page shows: `q` begins a reference, a family name or an e-mail address."""
 
     q: Annotated[str, StringConstraints(max_length=100)] | None = None
     status: Status | None = None
-    route: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}[ –-]+[A-Za-z]{3}$")] | None = None
+    route: Annotated[str, AfterValidator(_route)] | None = None
     from_on: date | None = Field(None, alias="from")
     to_on: date | None = Field(None, alias="to")
     cursor: Cursor | None = None

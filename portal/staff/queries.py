@@ -165,7 +165,7 @@ BOOKINGS = f"""
 """  # noqa: S608 – made of our own words only; what is asked for are parameters
 COUNT = "select count(*) from (select 1 from bookings b where {where} limit :most) one"
 NARROWED = {
-    "q": """(b.reference = :reference or lower(b.contact_email) like :mail or exists (
+    "q": """(b.reference like :reference or lower(b.contact_email) like :mail or exists (
         select from passengers x where x.booking_id = b.id
         and (upper(x.family_name) like :family or x.ticket_name like :family)))""",
     "status": f"{STATUS} = :status",
@@ -199,7 +199,9 @@ def _narrowed(wish: BookingsWish) -> tuple[str, dict[str, Any]]:
     origin, destination = wish.ends or ("", "")
     words = wish.q or ""
     known = {
-        "reference": ids.normal_reference(words),
+        "reference": _literal(ids.normal_reference(words)) + "%"
+        if words.isascii() and ids.normal_reference(words)
+        else "",
         "mail": f"{_literal(words.lower())}%",
         "family": f"{_literal(words.upper())}%",
         "status": wish.status,

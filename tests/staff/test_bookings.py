@@ -47,6 +47,7 @@ def found(client: TestClient, query: str) -> set[str]:
         ("", set(REFERENCES)),
         ("q=cnf222", {"CNF222"}),
         ("q=cnf-222", {"CNF222"}),
+        ("q=cnf", {"CNF222"}),
         ("q=bob_1@EXAMPLE", {"CNF222"}),
         ("q=bobx1", set()),
         ("q=%25", set()),
