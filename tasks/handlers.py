@@ -144,10 +144,12 @@ def check_books(_: Settings, __: Letter) -> None:
 
 
 def extend_demo(_: Settings, __: Letter) -> None:
-    """Keep the demo airline's year rolling; loading it in the first place is `portal demo`'s to do."""
+    """Keep the demo airline's year and its past sales rolling; the first load is `portal demo`'s to do."""
     with db.writing() as session:
         if last_day(session, CARRIER) is not None:
             flights.extend_demo(session, clock.now().date())
+            analytics.ensure_demo_history(session)
+            analytics.ask_refresh(session, clock.now())
 
 
 def note_sale(_: Settings, letter: Letter) -> None:

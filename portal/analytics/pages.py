@@ -20,6 +20,7 @@ from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
 from portal.kit.validation import nested, parse
 from portal.kit.web import Request, errors_by_field, page, render, see_other
+from portal.pricing.service import load_book
 
 ROLES = ("staff", "admin")
 
@@ -39,8 +40,7 @@ class Board:
     title: str
     bars: list[told.Bar]
     rows: list[told.Line]
-    total: Figures
-    total_load: str
+    total: told.Line
     others: dict[str, int]
 
 
@@ -76,6 +76,7 @@ def _page(
     viewer = request.require(*ROLES)
     with db.reading() as session:
         exports = queries.exports_of(session, viewer.id)
+        brands = [one.brand for one in sorted(load_book(session).brands.values(), key=lambda one: one.position)]
     route = typed.get("route", "")
     return render(
         request,
@@ -87,7 +88,7 @@ def _page(
         board=board,
         routes=[(one, told.group_label("route", one)) for one in dict.fromkeys([*([route] if route else []), *routes])],
         cabins=[(one, told.group_label("cabin", one)) for one in ("economy", "premium", "business", "first")],
-        brands=[(one, one) for one in dict.fromkeys(["Basic", "Standard", "Flex", typed.get("brand", "")]) if one],
+        brands=[(one, one) for one in dict.fromkeys([*brands, typed.get("brand", "")]) if one],
         groups=[(one, told.group_name(one)) for one in rules.GROUPS],
         as_of=clock.now(),
         all_href="/admin",
@@ -98,10 +99,10 @@ def _page(
 
 def _board(session: Session, scope: Scope, group: str) -> Board:
     by = rules.time_group(scope, group)
-    run, past = queries.figures(session, scope, by), queries.figures(session, scope.before(), by)
-    whole, whole_before = queries.total(session, scope), queries.total(session, scope.before())
+    run, past = queries.figures(session, scope, by), queries.figures(session, scope.before(), by, count=False)
+    whole, whole_before = queries.total(session, scope), queries.total(session, scope.before(), count=False)
     rows = _rows(run if group == by else queries.figures(session, scope, group), group)
-    earlier = queries.figures(session, scope.before(), group) if group != by else {}
+    earlier = queries.figures(session, scope.before(), group, count=False) if group != by else {}
     columns = told.columns(scope, group, run, past, by)
     top = max(columns, key=lambda one: one.value, default=None)
     return Board(
@@ -116,8 +117,7 @@ def _board(session: Session, scope: Scope, group: str) -> Board:
         title=told.groups_title(group, rows, whole.revenue_minor),
         bars=told.bars(scope, group, rows, earlier),
         rows=[told.line(scope, group, row) for row in rows],
-        total=whole,
-        total_load=told.load(whole),
+        total=told.total_line(whole),
         others={name: minor for name, minor in queries.currencies(session, scope).items() if name != scope.currency},
     )
 

@@ -103,13 +103,14 @@ def slices_of(scope: Scope) -> str:
     return SLICES.format(narrow=narrowing(scope, "s", money=True))
 
 
-def figures(session: Session, scope: Scope, group: str = "") -> dict[str, Figures]:
+def figures(session: Session, scope: Scope, group: str = "", *, count: bool = True) -> dict[str, Figures]:
     """Return the figures of the scope by key of `group`, or of all together by the key "" where there is no group.
 
+    Bookings and passengers are counted only if `count` says so: that reads the bookings, the rest does not.
     Load is given for times, routes and cabins; a brand has no seats of its own, so it narrows sales only.
     """
     money = dict(map(tuple, _read(session, REVENUE.format(key=SALES_KEYS[group], narrow=narrowing(scope)), scope)))
-    counts = {row[0]: row[1:] for row in _read(session, _counts(scope, group), scope)}
+    counts = {row[0]: row[1:] for row in _read(session, _counts(scope, group), scope)} if count else {}
     load = {row[0]: row[1:] for row in _read(session, _load(scope, group), scope)} if group in LOAD_KEYS else {}
     keys = money.keys() | counts.keys() | (load.keys() if group in ("", *TIMES) else set())
     return {key: _figures(key, counts.get(key), money.get(key, 0), load.get(key)) for key in sorted(keys)}
@@ -121,9 +122,9 @@ def _figures(key: str, counted: Any, minor: int, load: Any) -> Figures:
     return Figures(key, bookings, passengers, minor, ask, rpk)
 
 
-def total(session: Session, scope: Scope) -> Figures:
+def total(session: Session, scope: Scope, *, count: bool = True) -> Figures:
     """Return what the scope adds up to, each booking counted once."""
-    return figures(session, scope).get("", Figures(""))
+    return figures(session, scope, count=count).get("", Figures(""))
 
 
 def _counts(scope: Scope, group: str) -> str:

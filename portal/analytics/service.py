@@ -22,7 +22,7 @@ from portal.analytics.reports import Rows
 from portal.analytics.rules import Scope, scope_of
 from portal.analytics.sheets import Step, Table
 from portal.flights.demo import CARRIER, network
-from portal.flights.timetable import last_day
+from portal.flights.timetable import enter, last_day
 from portal.kit import audit, clock, outbox
 from portal.kit.i18n import gettext as _
 from portal.places.queries import places_by_code
@@ -150,6 +150,7 @@ def ensure_demo_history(session: Session) -> int:
 
     Needs the demo's flights and prices; their absence is no fault. The days that it touches are marked.
     """
+    enter(session)
     now = clock.now()
     days = demo.days_to_fill(session, now.date(), HISTORY_DAYS)
     if not days or last_day(session, CARRIER) is None:

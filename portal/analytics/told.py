@@ -34,8 +34,8 @@ class Line:
 
     label: str
     href: str
-    bookings: int
-    passengers: int
+    bookings: str
+    passengers: str
     revenue_minor: int
     load: str
 
@@ -158,7 +158,16 @@ def bars(scope: Scope, group: str, rows: Sequence[Figures], past: Mapping[str, F
 def line(scope: Scope, group: str, row: Figures) -> Line:
     """Return a row of the table."""
     label = period_label(date.fromisoformat(row.key), group) if group in rules.TIMES else group_label(group, row.key)
-    return Line(label, narrowed(scope, group, row.key), row.bookings, row.passengers, row.revenue_minor, load(row))
+    return _line(label, narrowed(scope, group, row.key), row)
+
+
+def total_line(row: Figures) -> Line:
+    """Return the row of all together."""
+    return _line("", "", row)
+
+
+def _line(label: str, href: str, row: Figures) -> Line:
+    return Line(label, href, number(row.bookings), number(row.passengers), row.revenue_minor, load(row))
 
 
 def groups_title(group: str, rows: Sequence[Figures], total_minor: int) -> str:
