@@ -14,7 +14,7 @@ from portal.analytics.errors import ExportNotReady, UnknownExport
 from portal.analytics.forms import FIELDS, ExportWish, Question
 from portal.analytics.rules import Figures, Scope
 from portal.analytics.sheets import MEDIA
-from portal.kit import clock, db
+from portal.kit import clock, db, i18n
 from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
@@ -104,7 +104,7 @@ def _board(session: Session, scope: Scope, group: str) -> Board:
     rows = _rows(run if group == by else queries.figures(session, scope, group), group)
     earlier = queries.figures(session, scope.before(), group, count=False) if group != by else {}
     columns = told.columns(scope, group, run, past, by)
-    top = max(columns, key=lambda one: one.value, default=None)
+    top = max((max(one.value, one.before or 0) for one in columns), default=0)
     return Board(
         scope=scope,
         group=group,
@@ -112,7 +112,7 @@ def _board(session: Session, scope: Scope, group: str) -> Board:
         run_title=told.run_title(whole, whole_before, scope.days),
         run_group=by,
         columns=columns,
-        top=top.shown if top else "",
+        top=i18n.price(top, scope.currency),
         run_rows=[told.line(scope, by, row) for row in run.values()],
         title=told.groups_title(group, rows, whole.revenue_minor),
         bars=told.bars(scope, group, rows, earlier),

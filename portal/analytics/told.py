@@ -176,12 +176,12 @@ def groups_title(group: str, rows: Sequence[Figures], total_minor: int) -> str:
     if best is None:
         return _("Nothing was sold in these days")
     percent = rules.share_percent(best.revenue_minor, total_minor)
-    words = {"name": group_label(group, best.key), "percent": percent}
+    words = {"name": group_label(group, best.key), "percent": f"{percent}\u00a0%"}
     if len(rows) == 1:
         return (
             _("Everything was sold in %(name)s") % words if group != "route" else _("All was sold on %(name)s") % words
         )
-    return _("%(name)s brings %(percent)s %% of what was sold") % words
+    return _("%(name)s brings %(percent)s of what was sold") % words
 
 
 def run_title(now: Figures, before: Figures, days: int) -> str:
@@ -191,12 +191,12 @@ def run_title(now: Figures, before: Figures, days: int) -> str:
     if not before.revenue_minor:
         return _("These are the first sales in %(days)s days") % {"days": 2 * days}
     change = rules.share_percent(now.revenue_minor - before.revenue_minor, before.revenue_minor)
-    words = {"percent": abs(change), "days": days}
+    words = {"percent": f"{abs(change)}\u00a0%", "days": days}
     if abs(change) < 1:
         return _("Sales are as in the %(days)s days before") % words
     if change > 0:
-        return _("Sales are %(percent)s %% above the %(days)s days before") % words
-    return _("Sales are %(percent)s %% below the %(days)s days before") % words
+        return _("Sales are %(percent)s above the %(days)s days before") % words
+    return _("Sales are %(percent)s below the %(days)s days before") % words
 
 
 def scope_words(kept: Mapping[str, str]) -> str:
