@@ -18,7 +18,13 @@ from tests.running import RunningPortal, running_portal
 
 PICTURES = ROOT / "var" / "pictures"
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+FLAGS = [
+    "--no-sandbox",
+    "--lang=en-US",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 
 
 def prepare(services: TestServices) -> None:

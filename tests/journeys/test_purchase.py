@@ -1,4 +1,4 @@
-"""A traveller buys JFK → LAX for two: with the mouse, by keyboard alone, without JavaScript, and after a declined card."""
+"""A traveller buys JFK → LAX for two: with the mouse, by keyboard alone, without JavaScript, after a declined card."""
 
 from __future__ import annotations
 
@@ -90,16 +90,23 @@ def test_the_same_purchase_by_keyboard_alone(open_page: Open, portal: RunningPor
         expect(page.get_by_role("option").first).to_be_visible()
         page.keyboard.press("ArrowDown")
         page.keyboard.press("Enter")
+    tab_to(page, "summary:has-text('traveller')")
+    page.keyboard.press("Enter")
+    tab_to(page, "[name=adults]")
+    page.keyboard.press("ArrowUp")
     tab_to(page, "role=button[name='Search flights']")
     page.keyboard.press("Enter")
     page.wait_for_url("**/flights?*")
     press(page, "a.fare")
     press(page, "role=button[name='Continue with these flights']")
-    for value, name in (("Zoë", "givenName"), ("Müller", "familyName")):
-        tab_to(page, f"[name='passengers.0.{name}']")
-        page.keyboard.type(value)
-    tab_to(page, "[name='passengers.0.dateOfBirth']")
-    page.keyboard.type("29021988")
+    for number, (given, family, born) in enumerate(TRAVELLERS):
+        for value, name in (
+            (given, "givenName"),
+            (family, "familyName"),
+            (f"{born[5:7]}{born[8:]}{born[:4]}", "dateOfBirth"),
+        ):
+            tab_to(page, f"[name='passengers.{number}.{name}']")
+            page.keyboard.type(value)
     tab_to(page, "[name='contact.email']")
     page.keyboard.type("keys@example.com")
     picture(page, "keyboard-travellers")
