@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from deploy.local import debs, preflight
@@ -23,9 +23,13 @@ VENV = ROOT / ".venv"
 LOCKS = (ROOT / "requirements-dev.lock", ROOT / "deploy" / "local" / "uv.lock")
 UV_FOLDER = TOOLS / LOCKS[1].read_text().split()[0]
 UV = UV_FOLDER / "bin" / "uv"
-PANGO = ("libpango-1.0.so.0", "libpangoft2-1.0.so.0", "libharfbuzz-subset.so.0")
-PANGO_PACKAGES = ("libpango-1.0-0", "libpangoft2-1.0-0", "libharfbuzz-subset0")
+PANGO = {
+    "libpango-1.0.so.0": "libpango-1.0-0",
+    "libpangoft2-1.0.so.0": "libpangoft2-1.0-0",
+    "libharfbuzz-subset.so.0": "libharfbuzz-subset0",
+}
 BROWSERS = ("chromium-headless-shell", "chromium", "google-chrome")
+DRIVER = {"libatomic.so.1": "libatomic1"}
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -50,8 +54,8 @@ def before_run() -> None:
 def stamp(verb: str) -> Path:
     """The file whose presence says that all `verb` needs is installed here."""
     wanted = hashlib.sha256(f"{ROOT}\n{sys.version}\n".encode())
-    for lock in LOCKS:
-        wanted.update(lock.read_bytes())
+    for file in (*LOCKS, Path(__file__)):
+        wanted.update(file.read_bytes())
     return TOOLS / f"ready-{'test' if verb == 'test' else 'run'}-{wanted.hexdigest()[:16]}"
 
 
@@ -66,8 +70,7 @@ def install_locked(verb: str) -> None:
 
 
 def install(verb: str) -> None:
-    browser = verb == "test" and not any(shutil.which(name) for name in BROWSERS)
-    debs.install([*pip_packages(), *pango_packages(), *(["chromium-headless-shell"] if browser else [])])
+    debs.install([*pip_packages(), *missing(PANGO), *(browser_packages() if verb == "test" else [])])
     install_uv()
     sync()
     stamp(verb).touch()
@@ -78,9 +81,15 @@ def pip_packages() -> list[str]:
     return [] if pip_wheel() else ["python3-pip-whl"]
 
 
-def pango_packages() -> list[str]:
-    """What the PDF library needs from the system."""
-    return [] if all(loads(library) for library in PANGO) else list(PANGO_PACKAGES)
+def browser_packages() -> list[str]:
+    """A Chromium, where there is none, and what the program that drives it is linked with."""
+    found = any(shutil.which(name) for name in BROWSERS)
+    return [*([] if found else ["chromium-headless-shell"]), *missing(DRIVER)]
+
+
+def missing(libraries: Mapping[str, str]) -> list[str]:
+    """The packages of those shared libraries that this system does not have."""
+    return [package for library, package in libraries.items() if not loads(library)]
 
 
 def loads(library: str) -> bool:

@@ -45,6 +45,11 @@ class Development:
             self.services.append(catcher)
         self.environment = {**made_up, **configured, "PYTHONPATH": python_path()}
 
+    @property
+    def demo(self) -> bool:
+        """Whether the demo airline is wanted: unless PORTAL_DEMO says no."""
+        return self.environment["PORTAL_DEMO"].strip().lower() in {"1", "true", "yes", "on"}
+
 
 def python_path() -> str:
     """This project first, whatever else was set after it."""

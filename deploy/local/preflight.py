@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 from typing import IO, Any
 
+from deploy.local import leftovers
 from deploy.local.steps import ROOT, VAR, Trouble
 
 FIRST_TIME_BYTES = 2_500_000_000
@@ -69,6 +70,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._note = path.with_suffix(".json")
         self._file: IO[str] | None = None
 
     def take(self, *, wait: bool = False) -> bool:
@@ -86,16 +88,15 @@ class Lock:
         return self._file is not None
 
     def write(self, **note: object) -> None:
-        """Leaves a note for whoever finds the lock taken."""
-        assert self._file is not None
-        self._file.truncate(0)
-        self._file.write(json.dumps(note))
-        self._file.flush()
+        """Leaves a note for whoever finds the lock taken: in a file beside it, whole or not at all."""
+        part = self._note.with_suffix(".part")
+        part.write_text(json.dumps(note))
+        part.replace(self._note)
 
     def note(self) -> dict[str, Any]:
         """The holder's note; empty when there is none."""
         try:
-            return dict(json.loads(self.path.read_text()))
+            return dict(json.loads(self._note.read_text()))
         except (OSError, ValueError):
             return {}
 
@@ -111,8 +112,9 @@ def running_lock() -> Lock:
 
 
 def alone(lock: Lock) -> None:
-    """No other `./dev run` has the services; takes the lock."""
+    """No other `./dev run` has the services; takes the lock, and ends what a killed holder left running."""
     if lock.take():
+        leftovers.clear((int(pid), str(mark)) for pid, mark in lock.note().get("children", []))
         return
     note = lock.note()
     if note.get("address"):

@@ -20,16 +20,16 @@ from deploy.local.steps import HEARTBEAT_SECONDS, ROOT, VAR, Trouble, say, shown
 from deploy.local.supervisor import Part, Stop, stop_together, supervise
 
 HEALTH_SECONDS = 60
+ANSWERS = "\nThe portal answers at  {address}\n"
 ACCOUNTS = """\
-
-The portal answers at  {address}
-
   traveller@example.com    books and travels
   staff@example.com        the back office: {address}/admin
   admin@example.com        the same, with every right
   password of all three:   Fly-the-demo-1
 
 Mail is kept, not sent: {address}/dev/mail
+"""
+ENDING = """\
 Logs are in {logs}, data in {var}. Ctrl-C stops everything and loses nothing.
 """
 
@@ -56,13 +56,12 @@ class Launcher:
         try:
             self._start()
             if not self._stop:
-                say(ACCOUNTS.format(address=self._address, logs=shown(LOGS), var=shown(VAR)))
+                self._announce()
             supervise(self._parts, self._stop, self._note)
         finally:
             self._stop_all()
 
     def _start(self) -> None:
-        leftovers.clear((int(pid), str(mark)) for pid, mark in self._lock.note().get("children", []))
         self._note()
         for service in self._development.services:
             say(f"Starting {service.child.name} …")
@@ -72,7 +71,12 @@ class Launcher:
         self._wait_for_health()
         for child in self._jobs:
             self._keep(Part(child, child.start))
-        self._once("Loading the demo airline", "demo")
+        if self._development.demo:
+            self._once("Loading the demo airline", "demo")
+
+    def _announce(self) -> None:
+        text = ANSWERS + (ACCOUNTS if self._development.demo else "") + ENDING
+        say(text.format(address=self._address, logs=shown(LOGS), var=shown(VAR)))
 
     def _keep(self, part: Part) -> None:
         if not self._stop:
