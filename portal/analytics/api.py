@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from portal.analytics import queries, rules, service
+from portal.analytics import queries, service
 from portal.analytics.errors import ExportNotReady, UnknownExport
 from portal.analytics.forms import (
     CountOut,
@@ -38,10 +38,7 @@ REFUSED = (NotSignedIn, Forbidden)
 
 def _scope(request: Request, session: Session, query: Filters) -> Scope:
     scope = query.scope(clock.now().date(), request.settings.analytics_default_range_days)
-    if scope.currency:
-        return scope
-    sold, own = queries.currencies(session, scope), request.settings.currency
-    return replace(scope, currency=own if own in sold or not sold else next(iter(sold)))
+    return queries.in_currency(session, scope, request.settings.currency)
 
 
 def _span(scope: Scope) -> dict[str, Any]:
@@ -150,19 +147,14 @@ def ask_export(request: Request, body: ExportWish) -> Response:
     scope = body.scope(clock.now().date(), request.settings.analytics_default_range_days)
     with db.writing() as session:
         made = service.ask_export(session, scope, report=body.report, format_=body.format, user_id=viewer.id)
-        found = queries.export(session, made)
-    if found is None:
-        raise UnknownExport()
+        found = queries.export_for(session, made, viewer_id=viewer.id, role=viewer.role)
     return JSONResponse(_export(found).wire(), 202, headers={"Location": f"/api/exports/{made}"})
 
 
 def _visible(request: Request) -> queries.ExportView:
     viewer = request.require(*ROLES)
     with db.reading() as session:
-        found = queries.export(session, request.path_params["id"])
-    if found is None or not rules.may_see_export(found.user_id, viewer.id, viewer.role):
-        raise UnknownExport(_("It may have been forgotten, or it is not yours."))
-    return found
+        return queries.export_for(session, request.path_params["id"], viewer_id=viewer.id, role=viewer.role)
 
 
 def _export(found: queries.ExportView) -> ExportOut:

@@ -10,14 +10,13 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response, StreamingResponse
 
 from portal.analytics import queries, rules, service, told
-from portal.analytics.errors import ExportNotReady, UnknownExport
+from portal.analytics.errors import ExportNotReady
 from portal.analytics.forms import FIELDS, ExportWish, Question
 from portal.analytics.rules import Figures, Scope
 from portal.analytics.sheets import MEDIA
 from portal.kit import clock, db, i18n
 from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
-from portal.kit.settings import Settings
 from portal.kit.validation import nested, parse
 from portal.kit.web import Request, errors_by_field, page, render, see_other
 from portal.pricing.service import load_book
@@ -54,20 +53,11 @@ def dashboard(request: Request) -> Response:
         return _page(request, typed, None, [], errors_by_field(no), no.status)
     scope = asked.scope(clock.now().date(), request.settings.analytics_default_range_days)
     with db.reading() as session:
-        scope = in_currency(session, scope, request.settings)
+        scope = queries.in_currency(session, scope, request.settings.currency)
         board = _board(session, scope, asked.group_by or "route")
         routes = queries.known_routes(session, scope)
     shown = {**typed, **scope.wire(), "groupBy": board.group}
     return _page(request, shown, board, routes, {}, 200)
-
-
-def in_currency(session: Session, scope: Scope, settings: Settings) -> Scope:
-    """Return the scope in one currency: the one asked for, else the portal's own, else what was sold in most."""
-    if scope.currency:
-        return scope
-    sold = queries.currencies(session, scope)
-    own = settings.currency
-    return replace(scope, currency=own if own in sold or not sold else next(iter(sold)))
 
 
 def _page(
@@ -146,10 +136,7 @@ def ask_export(request: Request) -> Response:
 def _visible(request: Request) -> queries.ExportView:
     viewer = request.require(*ROLES)
     with db.reading() as session:
-        found = queries.export(session, request.path_params["id"])
-    if found is None or not rules.may_see_export(found.user_id, viewer.id, viewer.role):
-        raise UnknownExport(_("It may have been forgotten, or it is not yours."))
-    return found
+        return queries.export_for(session, request.path_params["id"], viewer_id=viewer.id, role=viewer.role)
 
 
 def show_export(request: Request) -> Response:

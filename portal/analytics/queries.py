@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,8 +15,10 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from portal.analytics.errors import UnknownExport
 from portal.analytics.models import Export
-from portal.analytics.rules import TIMES, Figures, Scope
+from portal.analytics.rules import TIMES, Figures, Scope, may_see_export
+from portal.kit.i18n import gettext as _
 
 SALES_KEYS = {
     "": "''",
@@ -141,6 +143,14 @@ def currencies(session: Session, scope: Scope) -> dict[str, int]:
     return dict(map(tuple, _read(session, CURRENCIES.format(narrow=narrowing(scope)), scope)))
 
 
+def in_currency(session: Session, scope: Scope, own: str) -> Scope:
+    """Return the scope in one currency: the one asked for, else the portal's `own`, else what was sold in most."""
+    if scope.currency:
+        return scope
+    sold = currencies(session, scope)
+    return replace(scope, currency=own if own in sold or not sold else next(iter(sold)))
+
+
 def passenger_types(session: Session, scope: Scope) -> list[tuple[str, int]]:
     """Return how many adults, children and infants travel."""
     return [(row[0], row[1]) for row in _read(session, TYPES.format(slices=slices_of(scope)), scope)]
@@ -177,6 +187,14 @@ def export(session: Session, export_id: UUID) -> ExportView | None:
     """Return the export, or None."""
     row = session.get(Export, export_id)
     return _export(row) if row else None
+
+
+def export_for(session: Session, export_id: UUID, *, viewer_id: UUID, role: str) -> ExportView:
+    """Return the export to who asked for it and to admins; raises UnknownExport to everybody else."""
+    found = export(session, export_id)
+    if found is None or not may_see_export(found.user_id, viewer_id, role):
+        raise UnknownExport(_("It may have been forgotten, or it is not yours."))
+    return found
 
 
 def exports_of(session: Session, user_id: UUID, limit: int = 5) -> list[ExportView]:
