@@ -15,9 +15,9 @@ FOLDER = TOOLS / "debs"
 SCRATCH = TOOLS / "apt"
 PURPOSE = {
     "python3-pip-whl": "pip",
-    "libpango-1.0-0": "Pango, for PDF files",
+    "libpango-1.0-0": "Pango for PDF files",
     "libatomic1": "a library of Playwright",
-    "chromium-headless-shell": "Chromium, for tests",
+    "chromium-headless-shell": "Chromium for tests",
 }
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
