@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -25,12 +26,12 @@ from portal.analytics.forms import (
 )
 from portal.analytics.rules import Figures, Scope
 from portal.analytics.sheets import MEDIA
-from portal.kit import clock, db
+from portal.kit import cache, clock, db, ids
 from portal.kit.errors import Forbidden, NotSignedIn
 from portal.kit.i18n import gettext as _
 from portal.kit.money import Money
 from portal.kit.openapi import operation
-from portal.kit.web import Request, endpoint
+from portal.kit.web import Request, View, endpoint
 
 ROLES = ("staff", "admin")
 REFUSED = (NotSignedIn, Forbidden)
@@ -63,6 +64,25 @@ def _answer(body: Any) -> Response:
     return JSONResponse(body.wire(), headers={"Cache-Control": "private, no-store"})
 
 
+def _kept(view: View) -> View:
+    """Answer about days that are over from Redis, for ANALYTICS_CACHE_MINUTES; whatever reaches today is asked anew."""
+
+    @wraps(view)
+    def door(request: Request, query: Filters) -> Response:
+        request.require(*ROLES)
+        if query.to is None or query.to >= clock.now().date():
+            return view(request, query)
+        redis, seconds = request.settings.redis_url, request.settings.analytics_cache_minutes * 60
+        key = f"analytics:{view.__name__}:{ids.fingerprint(query.model_dump_json())}"
+        found = cache.get(redis, key)
+        if found is None:
+            found = bytes(view(request, query).body)
+            cache.put(redis, key, found, seconds=max(seconds, 1))
+        return Response(found, media_type="application/json", headers={"Cache-Control": "private, no-store"})
+
+    return door
+
+
 def _groups(request: Request, query: Question | TimeQuestion, otherwise: str) -> Response:
     request.require(*ROLES)
     with db.reading() as session:
@@ -79,6 +99,7 @@ def _groups(request: Request, query: Question | TimeQuestion, otherwise: str) ->
 @operation(
     "The days in a few numbers", query=Filters, answer=SummaryOut, errors=REFUSED, signed_in=True, tag="analytics"
 )
+@_kept
 def summary(request: Request, query: Filters) -> Response:
     """Return sales and load factor of the days asked for, and of as many days before. Money is never converted."""
     request.require(*ROLES)
@@ -99,30 +120,35 @@ def summary(request: Request, query: Filters) -> Response:
 
 
 @operation("Revenue", query=Question, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+@_kept
 def revenue(request: Request, query: Question) -> Response:
     """Return what was sold, by day unless asked otherwise."""
     return _groups(request, query, "day")
 
 
 @operation("Bookings", query=Question, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+@_kept
 def bookings(request: Request, query: Question) -> Response:
     """Return bookings and their passengers, by day unless asked otherwise; each counts once in the total."""
     return _groups(request, query, "day")
 
 
 @operation("Routes", query=Filters, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+@_kept
 def routes_sold(request: Request, query: Filters) -> Response:
     """Return the routes with sales, seats filled and revenue."""
     return _groups(request, Question(**query.model_dump()), "route")
 
 
 @operation("Trends", query=TimeQuestion, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+@_kept
 def trends(request: Request, query: TimeQuestion) -> Response:
     """Return the run of weeks, or of days or months, sales by day of sale and load by day of departure."""
     return _groups(request, query, "week")
 
 
 @operation("Who travels", query=Filters, answer=DemographicsOut, errors=REFUSED, signed_in=True, tag="analytics")
+@_kept
 def demographics(request: Request, query: Filters) -> Response:
     """Return the travellers of what was sold, by type and by age. No name and no birthday is told."""
     request.require(*ROLES)

@@ -1,4 +1,4 @@
-"""Airports."""
+"""Airports, as autocomplete and timetables know them."""
 
 from __future__ import annotations
 

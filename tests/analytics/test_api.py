@@ -6,8 +6,10 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from portal.kit import cache, db
 from portal.kit.money import decimal_text
 from portal.kit.settings import Settings
 from tests import world
@@ -74,3 +76,27 @@ def test_filters_narrow_alike(sold: Settings, client: TestClient, token: Token) 
     assert found["total"]["passengers"] == 3
     assert found["total"]["loadFactor"] == round(3 / 150, 4)
     assert client.get("/api/analytics/trends", params={"groupBy": "route"}, headers=token("staff")).status_code == 422
+
+
+def test_an_answer_about_days_that_are_over_is_kept_and_today_is_asked_anew(
+    sold: Settings, client: TestClient, token: Token
+) -> None:
+    over = {"from": str(world.soon(-6)), "to": str(world.soon(-1))}
+    staff = token("staff")
+    before = {
+        name: client.get("/api/analytics/summary", params=span, headers=staff).json()["total"]["bookings"]
+        for name, span in (("over", over), ("now", SPAN))
+    }
+    with db.writing() as session:
+        session.execute(
+            text("update bookings set confirmed_at = confirmed_at - interval '2 days' where status = 'confirmed'")
+        )
+    after = {
+        name: client.get("/api/analytics/summary", params=span, headers=staff).json()["total"]["bookings"]
+        for name, span in (("over", over), ("now", SPAN))
+    }
+    cache.client(sold.redis_url).flushdb()
+    fresh = client.get("/api/analytics/summary", params=over, headers=staff).json()["total"]["bookings"]
+    assert (before["over"], after["over"], fresh) == (0, 0, 3)
+    assert before["now"] == after["now"] == 3
+    assert client.get("/api/analytics/summary", params=over, headers=token("customer")).status_code == 403

@@ -75,10 +75,19 @@ def open_page(browser: Browser, portal: RunningPortal) -> Iterator[Callable[...,
 
 def picture(page: Page, name: str) -> None:
     """Keep a picture of the whole page in var/pictures."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    (PICTURES / name).parent.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
 
 
 def mails_to(portal: RunningPortal, address: str) -> list[Path]:
     """Return the mails that went to `address`."""
     return [path for path in portal.mail.messages() if address.encode() in path.read_bytes()]
+
+
+def sign_in(page: Page, address: str) -> None:
+    """Sign in as one of the demo's people."""
+    page.goto("/account/sign-in")
+    page.get_by_label("E-mail").fill(address)
+    page.get_by_label("Password", exact=True).fill("Fly-the-demo-1")
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "/account/sign-in" not in url)

@@ -13,7 +13,7 @@ import pypdf
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.journeys.conftest import mails_to, picture
+from tests.journeys.conftest import mails_to, picture, sign_in
 from tests.running import RunningPortal
 from tests.tasks.conftest import until
 
@@ -197,10 +197,7 @@ def test_a_return_trip_is_booked_by_a_signed_in_traveller_and_found_under_my_tri
     open_page: Open, portal: RunningPortal
 ) -> None:
     page = open_page()
-    page.goto("/account/sign-in")
-    page.get_by_label("E-mail").fill("traveller@example.com")
-    page.get_by_label("Password", exact=True).fill("Fly-the-demo-1")
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    sign_in(page, "traveller@example.com")
     back = (datetime.now(UTC).date() + timedelta(days=50)).isoformat()
     page.goto(f"/flights?origin=JFK&destination=LAX&departureDate={DAY}&returnDate={back}&adults=1")
     page.locator("a.fare").first.click()

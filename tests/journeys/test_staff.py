@@ -1,0 +1,63 @@
+"""A clerk's morning: sign in, read the dashboard, narrow it to a route, take it along as XLSX; look at the jobs."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+
+import openpyxl
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.journeys.conftest import picture, sign_in
+from tests.running import RunningPortal
+
+pytestmark = pytest.mark.journey
+Open = Callable[..., Page]
+
+
+def test_a_clerk_narrows_the_dashboard_and_exports_what_it_shows(open_page: Open, portal: RunningPortal) -> None:
+    page = open_page(accept_downloads=True)
+    sign_in(page, "staff@example.com")
+    page.goto("/admin")
+    picture(page, "dashboard")
+    page.locator("select[name=route]").select_option("JFK-LAX")
+    page.wait_for_url("**/admin?*route=JFK-LAX*")
+    expect(page.locator("#report")).to_contain_text("JFK")
+    picture(page, "dashboard-route")
+    shown = page.locator("#report table.rows tfoot td, #report table.rows tr:last-child td").last.inner_text()
+    portal.worker.kill()
+    page.get_by_role("button", name="Write the file").click()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    picture(page, "export-waiting")
+    portal.worker.start()
+    expect(page.get_by_role("link", name=re.compile("^Save "))).to_be_visible(timeout=60_000)
+    picture(page, "export-done")
+    with page.expect_download() as started:
+        page.get_by_role("link", name=re.compile("^Save ")).click()
+    book = openpyxl.load_workbook(io.BytesIO(started.value.path().read_bytes()), data_only=True)
+    total = next(row for row in book.worksheets[0].iter_rows(values_only=True) if row[0] == "Total")
+    revenue = [cell for cell in total if isinstance(cell, float | int)][-1]
+    assert f"{revenue:,.2f}" in shown
+
+
+def test_the_jobs_page_and_the_bookings_list_are_at_hand(open_page: Open) -> None:
+    page = open_page()
+    sign_in(page, "admin@example.com")
+    page.goto("/admin/jobs")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    picture(page, "jobs")
+    page.goto("/admin/bookings")
+    picture(page, "bookings")
+    page.goto("/health-ui")
+    picture(page, "health")
+
+
+def test_a_traveller_does_not_get_into_the_back_office(open_page: Open) -> None:
+    page = open_page()
+    sign_in(page, "traveller@example.com")
+    answer = page.goto("/admin")
+    assert answer is not None
+    assert answer.status == 403
+    picture(page, "forbidden")
