@@ -204,6 +204,20 @@ def upgrade() -> None:
     op.create_index(op.f("ix_payments_payable"), "payments", ["payable"], unique=False)
     op.create_index("uq_payments_idempotency_key", "payments", ["payable", "idempotency_key"], unique=True)
     op.create_table(
+        "sales_counts",
+        sa.Column("sold_on", sa.Date(), nullable=False),
+        sa.Column("origin", sa.String(length=3), nullable=False),
+        sa.Column("destination", sa.String(length=3), nullable=False),
+        sa.Column("cabin", sa.String(), nullable=False),
+        sa.Column("brand", sa.String(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("bookings", sa.Integer(), nullable=False),
+        sa.Column("passengers", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "sold_on", "origin", "destination", "cabin", "brand", "currency", name=op.f("pk_sales_counts")
+        ),
+    )
+    op.create_table(
         "sales_days",
         sa.Column("sold_on", sa.Date(), nullable=False),
         sa.Column("origin", sa.String(length=3), nullable=False),
@@ -657,6 +671,7 @@ def downgrade() -> None:
         "sent_mails",
         "sandbox_charges",
         "sales_days",
+        "sales_counts",
         "payments",
         "letters",
         "idempotency_keys",

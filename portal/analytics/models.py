@@ -15,6 +15,7 @@ from portal.kit.model import Base
 EXPORT_STATES = ("waiting", "running", "done", "failed")
 FORMATS = ("csv", "xlsx", "json")
 REPORTS = ("sales", "bookings")
+ANY_PORT, ANY = "***", "*"
 
 # The roll-ups are redone by day of sale, so the day's bookings must be found without reading history.
 Index("ix_bookings_confirmed_at", Booking.confirmed_at, postgresql_where=text("confirmed_at is not null"))
@@ -38,6 +39,25 @@ class SalesDay(Base):
     bookings: Mapped[int]
     passengers: Mapped[int]
     revenue_minor: Mapped[int] = mapped_column(BigInteger)
+
+
+class SalesCount(Base):
+    """How many bookings and passengers were sold on a day (UTC), for every way to narrow them.
+
+    `***` at both ends of a route, `*` for cabin and for brand mean any: a return trip is one booking on two routes, so
+    what is counted by route, cabin or brand does not add up. Days do.
+    """
+
+    __tablename__ = "sales_counts"
+
+    sold_on: Mapped[date] = mapped_column(primary_key=True)
+    origin: Mapped[str] = mapped_column(String(3), primary_key=True)
+    destination: Mapped[str] = mapped_column(String(3), primary_key=True)
+    cabin: Mapped[str] = mapped_column(primary_key=True)
+    brand: Mapped[str] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    bookings: Mapped[int]
+    passengers: Mapped[int]
 
 
 class FlightDay(Base):

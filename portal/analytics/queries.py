@@ -1,6 +1,6 @@
-"""Wide reads of figures: revenue and load from the roll-ups, distinct bookings from the bookings themselves.
+"""Wide reads of figures, from the roll-ups: revenue and load by adding up, bookings and passengers as counted there.
 
-Bookings and passengers cannot be added up over routes (a return trip is in two), so they are counted where they are.
+Bookings and passengers do not add up over routes (a return trip is on two), so each way to narrow them is counted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from portal.analytics.errors import UnknownExport
-from portal.analytics.models import Export
+from portal.analytics.models import ANY, ANY_PORT, Export
 from portal.analytics.rules import TIMES, Figures, Scope, may_see_export
 from portal.kit.i18n import gettext as _
 
@@ -28,15 +28,6 @@ SALES_KEYS = {
     "route": "origin || '-' || destination",
     "cabin": "cabin",
     "brand": "brand",
-}
-BOOKING_KEYS = {
-    **SALES_KEYS,
-    "day": "(b.confirmed_at at time zone 'UTC')::date::text",
-    "week": "date_trunc('week', b.confirmed_at at time zone 'UTC')::date::text",
-    "month": "date_trunc('month', b.confirmed_at at time zone 'UTC')::date::text",
-    "route": "s.origin || '-' || s.destination",
-    "cabin": "s.cabin",
-    "brand": "s.brand",
 }
 LOAD_KEYS = {name: key.replace("sold_on", "departs_on") for name, key in SALES_KEYS.items() if name != "brand"}
 
@@ -50,8 +41,8 @@ SLICES = """
       and b.confirmed_at < (cast(:last as date) + 1)::timestamp at time zone 'UTC' {narrow}
 """
 COUNTS = """
-    select key, count(*), coalesce(sum((select count(*) from passengers p where p.booking_id = each.id)), 0)::bigint
-    from (select distinct {key} as key, b.id {slices}) each group by 1
+    select {key} as key, sum(bookings)::bigint, sum(passengers)::bigint from sales_counts
+    where sold_on between :first and :last {narrow} group by 1
 """
 LOAD = """
     select {key} as key, sum(ask_km)::bigint, sum(rpk_km)::bigint from flight_days
@@ -108,7 +99,7 @@ def slices_of(scope: Scope) -> str:
 def figures(session: Session, scope: Scope, group: str = "", *, count: bool = True) -> dict[str, Figures]:
     """Return the figures of the scope by key of `group`, or of all together by the key "" where there is no group.
 
-    Bookings and passengers are counted only if `count` says so: that reads the bookings, the rest does not.
+    Bookings and passengers are left at 0 unless `count` says so.
     Load is given for times, routes and cabins; a brand has no seats of its own, so it narrows sales only.
     """
     money = dict(map(tuple, _read(session, REVENUE.format(key=SALES_KEYS[group], narrow=narrowing(scope)), scope)))
@@ -130,7 +121,17 @@ def total(session: Session, scope: Scope, *, count: bool = True) -> Figures:
 
 
 def _counts(scope: Scope, group: str) -> str:
-    return COUNTS.format(key=BOOKING_KEYS[group], slices=slices_of(scope))
+    parts = (("route", "origin"), ("cabin", "cabin"), ("brand", "brand"))
+    said = "".join(_any_of(scope, column, told=name == group) for name, column in parts)
+    money = " and currency = :currency" if scope.currency else ""
+    return COUNTS.format(key=SALES_KEYS[group], narrow=narrowing(scope) + said + money)
+
+
+def _any_of(scope: Scope, column: str, *, told: bool) -> str:
+    """Return which rows count of a column that is not narrowed: each value's where they are told apart, else any's."""
+    if getattr(scope, column):
+        return ""
+    return f" and {column} {'<>' if told else '='} '{ANY_PORT if column == 'origin' else ANY}'"
 
 
 def _load(scope: Scope, group: str) -> str:

@@ -30,7 +30,7 @@ from portal.pricing.service import load_book
 
 HISTORY_DAYS = 60
 SLOT_SECONDS = 5
-DAYS_AT_ONCE = 20
+DAYS_AT_ONCE = 5
 
 # An existing mark is written again, not left alone: whoever is redoing that day may not have seen this booking.
 MARK = "insert into stale_days (kind, day) {days} on conflict (kind, day) do update set marked_at = now()"
@@ -88,6 +88,29 @@ REDO_SALES = (
         """
     ),
 )
+# Each slice stands for its own route, cabin and brand, and for any; a booking counts once wherever its slices stand.
+REDO_COUNTS = (
+    text("delete from sales_counts where sold_on = any(:days)"),
+    text(
+        """
+        insert into sales_counts (sold_on, origin, destination, cabin, brand, currency, bookings, passengers)
+        with sold as (
+            select d.day, b.id, b.currency, count(p.id) passengers
+            from unnest(cast(:days as date[])) d(day)
+            join bookings b on b.status = 'confirmed' and b.confirmed_at >= d.day::timestamp at time zone 'UTC'
+                           and b.confirmed_at < (d.day + 1)::timestamp at time zone 'UTC'
+            left join passengers p on p.booking_id = b.id group by d.day, b.id
+        )
+        select day, origin, destination, cabin, brand, currency, count(*), sum(passengers) from (
+            select distinct sold.*, r.origin, r.destination, c.cabin, f.brand
+            from sold join booking_slices s on s.booking_id = sold.id
+            cross join lateral (values (s.origin, s.destination), ('***', '***')) r(origin, destination)
+            cross join lateral (values (s.cabin), ('*')) c(cabin)
+            cross join lateral (values (s.brand), ('*')) f(brand)
+        ) each group by day, origin, destination, cabin, brand, currency
+        """
+    ),
+)
 # The instants around a local day find its flights by their index; the local day itself decides.
 REDO_FLIGHTS = (
     text("delete from flight_days where departs_on = any(:days)"),
@@ -138,7 +161,7 @@ def refresh(session: Session) -> int:
     Days that somebody else is redoing are left to them.
     """
     taken = session.execute(TAKE, {"limit": DAYS_AT_ONCE}).all()
-    for kind, steps in (("sales", REDO_SALES), ("flights", REDO_FLIGHTS)):
+    for kind, steps in (("sales", REDO_SALES + REDO_COUNTS), ("flights", REDO_FLIGHTS)):
         days = [row.day for row in taken if row.kind == kind]
         for step in steps if days else ():
             session.execute(step, {"days": days})

@@ -164,9 +164,7 @@ class PriceBook:
     brands: Mapping[tuple[str, str], Brand]
     taxes: tuple[TaxRule, ...]
     rates: Mapping[str, int]
-    known: dict[tuple[Chain, date, str, str], dict[str, Levies]] = field(
-        default_factory=dict, repr=False
-    )
+    known: dict[tuple[Chain, date, str, str], dict[str, Levies]] = field(default_factory=dict, repr=False)
 
     def brand(self, cabin: str, brand: str) -> Brand:
         """Return the brand; raises UnknownBrand."""

@@ -13,6 +13,7 @@ from portal.kit import cache, db
 from portal.kit.money import decimal_text
 from portal.kit.settings import Settings
 from tests import world
+from tests.analytics.conftest import roll_up
 from tests.booking.makers import one
 
 Token = Callable[[str], dict[str, str]]
@@ -91,6 +92,7 @@ def test_an_answer_about_days_that_are_over_is_kept_and_today_is_asked_anew(
         session.execute(
             text("update bookings set confirmed_at = confirmed_at - interval '2 days' where status = 'confirmed'")
         )
+    roll_up()
     after = {
         name: client.get("/api/analytics/summary", params=span, headers=staff).json()["total"]["bookings"]
         for name, span in (("over", over), ("now", SPAN))

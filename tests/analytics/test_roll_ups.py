@@ -76,6 +76,23 @@ def test_revenue_equals_the_sum_over_bookings(sold: Settings) -> None:
     assert due[0][1] > 0
 
 
+def test_each_booking_is_counted_once_however_it_is_narrowed(sold: Settings) -> None:
+    handle(sold, "analytics.booking")
+    refresh()
+    counted = rows("select origin, destination, cabin, brand, bookings, passengers from sales_counts")
+    for origin, destination, cabin, brand, bookings, passengers in counted:
+        due = rows(
+            f"""
+            select count(*), sum((select count(*) from passengers p where p.booking_id = b.id)) from bookings b
+            where b.status = 'confirmed' and exists (select from booking_slices s where s.booking_id = b.id
+                and '{origin}' in (s.origin, '***') and '{destination}' in (s.destination, '***')
+                and '{cabin}' in (s.cabin, '*') and '{brand}' in (s.brand, '*'))
+            """
+        )
+        assert due == [(bookings, passengers)], (origin, destination, cabin, brand)
+    assert ("***", "***", "*", "*", 3, 5) in counted
+
+
 def test_seats_and_kilometres_equal_the_flights(sold: Settings) -> None:
     handle(sold, "analytics.booking")
     refresh()

@@ -1,4 +1,4 @@
-"""The real week of 112,987 flights is imported beside the demo, and a flight of it is bought, by page and by program."""
+"""The real week of 112,987 flights is imported beside the demo, and one of them is bought, by page and by program."""
 
 from __future__ import annotations
 
