@@ -41,7 +41,16 @@ import portal.trips.api
 import portal.trips.pages
 from portal.kit import db, errors, logs
 from portal.kit.assets import Assets
-from portal.kit.middleware import Allowances, Bounds, Language, RequestLog, SameSite, SecureOnly, SecurityHeaders
+from portal.kit.middleware import (
+    HEADERS,
+    Allowances,
+    Bounds,
+    Language,
+    RequestLog,
+    SameSite,
+    SecureOnly,
+    SecurityHeaders,
+)
 from portal.kit.settings import Settings, read
 from portal.kit.web import Request, problem
 
@@ -152,7 +161,10 @@ def _of_status(raised: HTTPException) -> errors.PortalError:
 
 async def _crashed(plain: StarletteRequest, raised: Exception) -> Response:
     log.error("unexpected error", exc_info=raised, extra={"path": plain.url.path})
-    return await run_in_threadpool(problem, _request(plain), _name(raised))
+    answer = await run_in_threadpool(problem, _request(plain), _name(raised))
+    # Starlette answers a crash outside of all middleware, so what they would have added is added here.
+    answer.headers.update({**HEADERS, "X-Request-Id": logs.request_id.get() or ""})
+    return answer
 
 
 def _name(raised: Exception) -> errors.PortalError:

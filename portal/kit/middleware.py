@@ -64,7 +64,8 @@ class RequestLog:
             await self.app(scope, receive, answer)
         finally:
             _log(scope, status[0], began)
-            logs.request_id.reset(token)
+        # Not after an exception: the crash handler stands outside and still has to say the id.
+        logs.request_id.reset(token)
 
 
 def _log(scope: Scope, status: int, began: float) -> None:

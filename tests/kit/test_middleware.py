@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from portal.app import create_app
@@ -59,3 +60,18 @@ def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, PATCH")
     assert answer.json()["code"] == "method_not_allowed"
     assert client.put("/manage").headers["allow"] == "GET, HEAD, POST"
+
+
+def test_a_crash_is_answered_with_its_number_and_the_security_headers(settings: Settings) -> None:
+    app = create_app(settings)
+
+    def crash(_: object) -> None:
+        raise ZeroDivisionError
+
+    app.router.routes.insert(0, Route("/crash", crash))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        answer = client.get("/crash", headers={"X-Request-Id": "tell-me-again"})
+    assert answer.status_code == 500
+    assert answer.headers["x-request-id"] == "tell-me-again"
+    assert "tell-me-again" in answer.text
+    assert "default-src 'self'" in answer.headers["content-security-policy"]

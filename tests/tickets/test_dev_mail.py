@@ -80,7 +80,7 @@ def test_junk_in_the_folder_breaks_nothing(client: TestClient, folder: Path, jun
 def test_no_name_leads_out_of_the_folder(client: TestClient, folder: Path, name: str) -> None:
     (folder.parent / "secret.eml").write_bytes(b"Subject: secret\r\n\r\nsecret")
     answer = client.get(f"/dev/mail/{name}")
-    assert answer.status_code in (404, 307)
+    assert answer.status_code in ((400,) if name == "%00" else (404, 307))
     assert "Subject: secret" not in answer.text
 
 
