@@ -238,7 +238,7 @@ def _origin(text: str) -> str:
 
 
 def _is_probe(path: str) -> bool:
-    return path.startswith(("/health", "/api/health"))
+    return path == "/metrics" or path.startswith(("/health", "/api/health"))
 
 
 def _is_free(path: str) -> bool:
