@@ -16,32 +16,7 @@ from portal.kit.i18n import gettext as _
 from portal.kit.i18n import ngettext
 from portal.places.queries import Place
 from portal.search.rules import Offer
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """A change of planes, `offset_minutes` after the departure and `wait_minutes` long."""
-
-    code: str
-    city: str
-    offset_minutes: int
-    wait_minutes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One flight, and the minutes of waiting after it (0 at the last)."""
-
-    departure_local: datetime
-    arrival_local: datetime
-    origin: Place
-    destination: Place
-    carrier_name: str
-    flight_number: str
-    aircraft: str
-    duration_minutes: int
-    day_shift: int
-    wait_minutes: int
+from portal.search.told import Leg, Stop
 
 
 @dataclass(frozen=True, slots=True)
