@@ -26,7 +26,7 @@ def test_a_clerk_narrows_the_dashboard_and_exports_what_it_shows(open_page: Open
     page.wait_for_url("**/admin?*route=JFK-LAX*")
     expect(page.locator("#report")).to_contain_text("JFK")
     picture(page, "dashboard-route")
-    shown = page.locator("#report table.rows tfoot td, #report table.rows tr:last-child td").last.inner_text()
+    shown = page.locator("#report table.rows tfoot tr").first.text_content() or ""
     portal.worker.kill()
     page.get_by_role("button", name="Write the file").click()
     expect(page.get_by_role("progressbar")).to_be_visible()
@@ -39,7 +39,8 @@ def test_a_clerk_narrows_the_dashboard_and_exports_what_it_shows(open_page: Open
     book = openpyxl.load_workbook(io.BytesIO(started.value.path().read_bytes()), data_only=True)
     total = next(row for row in book.worksheets[0].iter_rows(values_only=True) if row[0] == "Total")
     revenue = [cell for cell in total if isinstance(cell, float | int)][-1]
-    assert f"{revenue:,.2f}" in shown
+    assert revenue > 0
+    assert f"${revenue:,.2f}" in shown
 
 
 def test_the_jobs_page_and_the_bookings_list_are_at_hand(open_page: Open) -> None:
