@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,14 +33,14 @@ FAST_AND_FORGETFUL = ("fsync=off", "full_page_writes=off")
 LASTING = ("shared_buffers=256MB", "max_wal_size=2GB", "checkpoint_timeout=15min")
 
 
-class Service:
+class Service(ABC):
     """What the three have in common: start, stop, kill, `with`."""
 
     child: Child
 
+    @abstractmethod
     def start(self) -> None:
         """Returns when it answers. Raises StartFailed. Does nothing while it runs."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         """Stops in order: everything acknowledged is on disk."""
