@@ -25,6 +25,10 @@ import portal.analytics.api
 import portal.analytics.pages
 import portal.booking.api
 import portal.booking.pages
+import portal.checkin.api
+import portal.checkin.pages
+import portal.disruptions.api
+import portal.disruptions.pages
 import portal.flights.api
 import portal.kit.docs
 import portal.kit.health
@@ -33,12 +37,18 @@ import portal.places.api
 import portal.places.pages
 import portal.search.api
 import portal.search.pages
+import portal.seats.api
+import portal.seats.pages
 import portal.staff.api
 import portal.staff.pages
+import portal.tariffs.api
+import portal.tariffs.pages
 import portal.tickets.api
 import portal.tickets.pages
 import portal.trips.api
 import portal.trips.pages
+import portal.watches.api
+import portal.watches.pages
 from portal.kit import db, errors, logs
 from portal.kit.assets import Assets
 from portal.kit.middleware import (
@@ -74,6 +84,11 @@ ROUTES: list[BaseRoute] = [
     *portal.places.pages.routes,
     *portal.analytics.pages.routes,
     *portal.staff.pages.routes,
+    *portal.tariffs.pages.routes,
+    *portal.watches.pages.routes,
+    *portal.disruptions.pages.routes,
+    *portal.checkin.pages.routes,
+    *portal.seats.pages.routes,
     *portal.places.api.routes,
     *portal.search.api.routes,  # /api/flights/search stands before /api/flights/{id}
     *portal.flights.api.routes,
@@ -83,6 +98,11 @@ ROUTES: list[BaseRoute] = [
     *portal.accounts.api.routes,
     *portal.analytics.api.routes,
     *portal.staff.api.routes,
+    *portal.tariffs.api.routes,
+    *portal.watches.api.routes,
+    *portal.disruptions.api.routes,
+    *portal.checkin.api.routes,
+    *portal.seats.api.routes,
     *portal.kit.health.routes,
     *portal.kit.docs.routes,
     Mount("/static", Assets(), name="static"),

@@ -1,0 +1,7 @@
+"""Staff pages: price rules, promotions and extras, valid from–to, each change audited."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute
+
+routes: list[BaseRoute] = []
