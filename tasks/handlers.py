@@ -7,9 +7,7 @@ own transactions and calls a room's service; it returns when the work is done an
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from email.message import EmailMessage
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
@@ -24,7 +22,7 @@ from portal.booking.queries import BookingView, booking_by_id, broken_books, is_
 from portal.flights import service as flights
 from portal.flights.demo import CARRIER
 from portal.flights.timetable import last_day
-from portal.kit import clock, db, idempotency, mail, outbox
+from portal.kit import clock, db, idempotency, outbox
 from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
 from portal.payments import gateway
@@ -32,9 +30,10 @@ from portal.payments import service as payments
 from portal.payments.queries import payment
 from portal.payments.rules import OPEN, next_check
 from portal.tickets import service as tickets
+from tasks import handlers_watches
+from tasks.delivery import Handler, deliver
 from tasks.schedule import ROUNDS
 
-Handler = Callable[[Settings, Letter], None]
 LETTERS_KEPT = timedelta(days=30)
 ROUNDS_KEPT = timedelta(days=1)
 
@@ -209,17 +208,6 @@ def _fail_export(attempt: analytics.Attempt, reason: str) -> None:
         analytics.fail_export(session, attempt, reason)
 
 
-def deliver(settings: Settings, kind: str, message: EmailMessage) -> None:
-    """Send a message once: note it, hand it over outside any transaction, note that it was taken."""
-    with db.writing() as session:
-        fresh = mail.begin(session, message, kind=kind)
-    if not fresh:
-        return
-    mail.send(settings, message)
-    with db.writing() as session:
-        mail.sent(session, message)
-
-
 HANDLERS: dict[str, Handler] = {
     "accounts.sweep": sweep_accounts,
     "analytics.booking": note_sale,
@@ -237,4 +225,5 @@ HANDLERS: dict[str, Handler] = {
     "outbox.sweep": sweep_letters,
     "payment.check": check_payment,
     "payment.refund": send_refund,
+    **handlers_watches.HANDLERS,
 }
