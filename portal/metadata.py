@@ -5,6 +5,7 @@ from __future__ import annotations
 from portal.accounts import models as accounts
 from portal.analytics import models as analytics
 from portal.booking import models as booking
+from portal.checkin import models as checkin
 from portal.flights import models as flights
 from portal.kit import audit, idempotency, mail, outbox
 from portal.kit.model import Base
@@ -12,6 +13,22 @@ from portal.payments import models as payments
 from portal.places import models as places
 from portal.pricing import models as pricing
 from portal.tickets import models as tickets
+from portal.watches import models as watches
 
-ROOMS = (accounts, analytics, audit, booking, flights, idempotency, mail, outbox, payments, places, pricing, tickets)
+ROOMS = (
+    accounts,
+    analytics,
+    audit,
+    booking,
+    checkin,
+    flights,
+    idempotency,
+    mail,
+    outbox,
+    payments,
+    places,
+    pricing,
+    tickets,
+    watches,
+)
 metadata = Base.metadata

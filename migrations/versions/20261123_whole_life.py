@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
 revision = "20261123_whole_life"
 down_revision = "20261123_first"
 branch_labels = None
@@ -10,9 +14,563 @@ depends_on = None
 
 def upgrade() -> None:
 
-    pass
+    op.create_table(
+        "fare_classes",
+        sa.Column("cabin", sa.String(), nullable=False),
+        sa.Column("letter", sa.String(length=1), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("factor_bp", sa.Integer(), nullable=False),
+        sa.Column("demand_bp", sa.Integer(), nullable=False),
+        sa.Column("sigma_bp", sa.Integer(), nullable=False),
+        sa.Column("booking_days", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "cabin in ('economy', 'premium', 'business', 'first')", name=op.f("ck_fare_classes_cabin_known")
+        ),
+        sa.CheckConstraint("letter ~ '^[A-Z]$'", name=op.f("ck_fare_classes_letter_is_one")),
+        sa.CheckConstraint(
+            "demand_bp >= 0 and sigma_bp >= 0 and booking_days > 0", name=op.f("ck_fare_classes_demand_believable")
+        ),
+        sa.CheckConstraint("factor_bp between 1000 and 100000", name=op.f("ck_fare_classes_factor_believable")),
+        sa.PrimaryKeyConstraint("cabin", "letter", name=op.f("pk_fare_classes")),
+        sa.UniqueConstraint("cabin", "position", name=op.f("uq_fare_classes_cabin_position")),
+    )
+    op.create_table(
+        "fare_rules",
+        sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("label", sa.String(), nullable=False),
+        sa.Column("code", sa.String(length=2), server_default="", nullable=False),
+        sa.Column("factor_bp", sa.Integer(), nullable=False),
+        sa.Column("low", sa.Integer(), nullable=True),
+        sa.Column("high", sa.Integer(), nullable=True),
+        sa.Column("origin", sa.String(length=3), nullable=True),
+        sa.Column("destination", sa.String(length=3), nullable=True),
+        sa.Column("cabin", sa.String(), nullable=True),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "cabin in ('economy', 'premium', 'business', 'first')", name=op.f("ck_fare_rules_cabin_known")
+        ),
+        sa.CheckConstraint("code ~ '^[A-Z0-9]{0,2}$'", name=op.f("ck_fare_rules_code_short")),
+        sa.CheckConstraint("kind <> 'holiday' or high is not null", name=op.f("ck_fare_rules_holiday_ends")),
+        sa.CheckConstraint(
+            "kind <> 'load' or (high is null and origin is null and destination is null and low between 0 and 10000)",
+            name=op.f("ck_fare_rules_load_for_cabins"),
+        ),
+        sa.CheckConstraint(
+            "kind <> 'route' or num_nonnulls(origin, destination) > 0", name=op.f("ck_fare_rules_route_goes_somewhere")
+        ),
+        sa.CheckConstraint(
+            "kind <> 'season' or (low between 101 and 1231 and high between 101 and 1231)",
+            name=op.f("ck_fare_rules_season_of_the_year"),
+        ),
+        sa.CheckConstraint(
+            "kind <> 'weekday' or (low between 1 and 7 and high between 1 and 7)",
+            name=op.f("ck_fare_rules_weekday_of_seven"),
+        ),
+        sa.CheckConstraint(
+            "kind = 'season' or high is null or high >= low", name=op.f("ck_fare_rules_bounds_in_order")
+        ),
+        sa.CheckConstraint(
+            "kind in ('route', 'season', 'holiday', 'weekday', 'advance', 'load')",
+            name=op.f("ck_fare_rules_kind_known"),
+        ),
+        sa.CheckConstraint(
+            "kind not in ('holiday', 'advance') or low is not null", name=op.f("ck_fare_rules_begins_somewhere")
+        ),
+        sa.CheckConstraint("factor_bp between 1000 and 100000", name=op.f("ck_fare_rules_factor_believable")),
+        sa.CheckConstraint("valid_to is null or valid_to >= valid_from", name=op.f("ck_fare_rules_valid_in_order")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_fare_rules")),
+        sa.UniqueConstraint("key", name=op.f("uq_fare_rules_key")),
+    )
+    op.create_table(
+        "alerts",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("origin", sa.String(length=3), nullable=False),
+        sa.Column("destination", sa.String(length=3), nullable=False),
+        sa.Column("first_on", sa.Date(), nullable=False),
+        sa.Column("last_on", sa.Date(), nullable=False),
+        sa.Column("cabin", sa.String(), nullable=False),
+        sa.Column("adults", sa.Integer(), nullable=False),
+        sa.Column("children", sa.Integer(), nullable=False),
+        sa.Column("infants", sa.Integer(), nullable=False),
+        sa.Column("below_minor", sa.Integer(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("locale", sa.String(), server_default="en", nullable=False),
+        sa.Column("state", sa.String(), server_default="pending", nullable=False),
+        sa.Column("armed", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("told_minor", sa.Integer(), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("cabin in ('economy', 'premium', 'business', 'first')", name=op.f("ck_alerts_cabin_known")),
+        sa.CheckConstraint("state in ('pending', 'active', 'over', 'left')", name=op.f("ck_alerts_state_known")),
+        sa.CheckConstraint(
+            "adults >= 1 and children >= 0 and infants between 0 and adults", name=op.f("ck_alerts_party_possible")
+        ),
+        sa.CheckConstraint("below_minor > 0", name=op.f("ck_alerts_below_positive")),
+        sa.CheckConstraint("first_on <= last_on and last_on <= first_on + 31", name=op.f("ck_alerts_a_month_at_most")),
+        sa.CheckConstraint("origin <> destination", name=op.f("ck_alerts_goes_somewhere")),
+        sa.ForeignKeyConstraint(["destination"], ["airports.code"], name=op.f("fk_alerts_destination")),
+        sa.ForeignKeyConstraint(["origin"], ["airports.code"], name=op.f("fk_alerts_origin")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_alerts_user_id"), ondelete="SET NULL"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alerts")),
+    )
+    op.create_index(
+        "ix_alerts_due", "alerts", ["checked_at"], unique=False, postgresql_where=sa.text("state = 'active'")
+    )
+    op.create_index("ix_alerts_user_id", "alerts", ["user_id"], unique=False)
+    op.create_index(
+        "uq_alerts_once",
+        "alerts",
+        [
+            sa.literal_column("lower(email)"),
+            "origin",
+            "destination",
+            "first_on",
+            "last_on",
+            "cabin",
+            "adults",
+            "children",
+            "infants",
+        ],
+        unique=True,
+        postgresql_where=sa.text("state in ('pending', 'active')"),
+    )
+    op.create_table(
+        "favourite_routes",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("origin", sa.String(length=3), nullable=False),
+        sa.Column("destination", sa.String(length=3), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("origin <> destination", name=op.f("ck_favourite_routes_goes_somewhere")),
+        sa.ForeignKeyConstraint(["destination"], ["airports.code"], name=op.f("fk_favourite_routes_destination")),
+        sa.ForeignKeyConstraint(["origin"], ["airports.code"], name=op.f("fk_favourite_routes_origin")),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_favourite_routes_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("user_id", "origin", "destination", name=op.f("pk_favourite_routes")),
+    )
+    op.create_table(
+        "preferences",
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("home_airport", sa.String(length=3), nullable=True),
+        sa.Column("seat", sa.String(), nullable=True),
+        sa.Column("meal", sa.String(), nullable=True),
+        sa.Column("language", sa.String(), nullable=True),
+        sa.Column("muted", sa.ARRAY(sa.Text()), server_default="{}", nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "meal in ('VGML', 'VLML', 'MOML', 'KSML', 'GFML', 'DBML', 'CHML')", name=op.f("ck_preferences_meal_known")
+        ),
+        sa.CheckConstraint("seat in ('window', 'aisle')", name=op.f("ck_preferences_seat_known")),
+        sa.ForeignKeyConstraint(["home_airport"], ["airports.code"], name=op.f("fk_preferences_home_airport")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_preferences_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("user_id", name=op.f("pk_preferences")),
+    )
+    op.create_table(
+        "saved_travellers",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("given_name", sa.String(), nullable=False),
+        sa.Column("family_name", sa.String(), nullable=False),
+        sa.Column("date_of_birth", sa.Date(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_saved_travellers_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_travellers")),
+    )
+    op.create_index(
+        "ix_saved_travellers_user_id_created_at", "saved_travellers", ["user_id", "created_at"], unique=False
+    )
+    op.create_table(
+        "amendments",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("booking_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), server_default="quoted", nullable=False),
+        sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("lines", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
+        sa.Column("due_minor", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("paid_minor", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("refund_minor", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("penalty_minor", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("refund_to", sa.String(), server_default="original", nullable=False),
+        sa.Column("idempotency_key", sa.String(), nullable=True),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(state = 'done') = (done_at is not null)", name=op.f("ck_amendments_done_has_instant")),
+        sa.CheckConstraint(
+            "kind in ('items', 'change', 'cancellation', 'correction', 'contact', 'carrier')",
+            name=op.f("ck_amendments_kind_known"),
+        ),
+        sa.CheckConstraint("refund_to in ('original', 'credit')", name=op.f("ck_amendments_refund_way_known")),
+        sa.CheckConstraint("state <> 'done' or paid_minor = due_minor", name=op.f("ck_amendments_done_is_paid")),
+        sa.CheckConstraint(
+            "state in ('quoted', 'paying', 'done', 'lapsed', 'withdrawn')", name=op.f("ck_amendments_state_known")
+        ),
+        sa.CheckConstraint("due_minor = 0 or refund_minor = 0", name=op.f("ck_amendments_due_or_back")),
+        sa.CheckConstraint(
+            "due_minor >= 0 and refund_minor >= 0 and penalty_minor >= 0", name=op.f("ck_amendments_money_not_negative")
+        ),
+        sa.CheckConstraint("paid_minor between 0 and due_minor", name=op.f("ck_amendments_never_overpaid")),
+        sa.ForeignKeyConstraint(
+            ["booking_id"], ["bookings.id"], name=op.f("fk_amendments_booking_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_amendments")),
+        sa.UniqueConstraint("booking_id", "number", name=op.f("uq_amendments_booking_id_number")),
+    )
+    op.create_index(
+        "ix_amendments_lapsing",
+        "amendments",
+        ["expires_at"],
+        unique=False,
+        postgresql_where=sa.text("state in ('quoted', 'paying')"),
+    )
+    op.create_index("uq_amendments_idempotency_key", "amendments", ["booking_id", "idempotency_key"], unique=True)
+    op.create_index(
+        "uq_amendments_paying", "amendments", ["booking_id"], unique=True, postgresql_where=sa.text("state = 'paying'")
+    )
+    op.create_table(
+        "boardings",
+        sa.Column("flight_id", sa.Integer(), nullable=False),
+        sa.Column("last_sequence", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("last_sequence between 0 and 9999", name=op.f("ck_boardings_sequence_fits_a_pass")),
+        sa.ForeignKeyConstraint(["flight_id"], ["flights.id"], name=op.f("fk_boardings_flight_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("flight_id", name=op.f("pk_boardings")),
+    )
+    op.create_table(
+        "waits",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("place", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("flight_id", sa.Integer(), nullable=False),
+        sa.Column("cabin", sa.String(), nullable=False),
+        sa.Column("brand", sa.String(), nullable=True),
+        sa.Column("adults", sa.Integer(), nullable=False),
+        sa.Column("children", sa.Integer(), nullable=False),
+        sa.Column("infants", sa.Integer(), nullable=False),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("locale", sa.String(), server_default="en", nullable=False),
+        sa.Column("state", sa.String(), server_default="waiting", nullable=False),
+        sa.Column("booking_id", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("offered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("cabin in ('economy', 'premium', 'business', 'first')", name=op.f("ck_waits_cabin_known")),
+        sa.CheckConstraint(
+            "state in ('waiting', 'lapsed', 'left') or offered_at is not null", name=op.f("ck_waits_offered_has_time")
+        ),
+        sa.CheckConstraint(
+            "state in ('waiting', 'offered', 'taken', 'lapsed', 'left')", name=op.f("ck_waits_state_known")
+        ),
+        sa.CheckConstraint("adults + children <= 9", name=op.f("ck_waits_party_fits_a_booking")),
+        sa.CheckConstraint(
+            "adults >= 1 and children >= 0 and infants between 0 and adults", name=op.f("ck_waits_party_possible")
+        ),
+        sa.ForeignKeyConstraint(["booking_id"], ["bookings.id"], name=op.f("fk_waits_booking_id"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(["flight_id"], ["flights.id"], name=op.f("fk_waits_flight_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_waits_user_id"), ondelete="SET NULL"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_waits")),
+        sa.UniqueConstraint("booking_id", name=op.f("uq_waits_booking_id")),
+    )
+    op.create_index(
+        "ix_waits_line",
+        "waits",
+        ["flight_id", "cabin", "place"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_index("ix_waits_user_id", "waits", ["user_id"], unique=False)
+    op.create_index(
+        "uq_waits_once",
+        "waits",
+        ["flight_id", "cabin", sa.literal_column("lower(email)")],
+        unique=True,
+        postgresql_where=sa.text("state in ('waiting', 'offered')"),
+    )
+    op.create_table(
+        "booking_items",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("booking_id", sa.Uuid(), nullable=False),
+        sa.Column("amendment_id", sa.Uuid(), nullable=True),
+        sa.Column("passenger_id", sa.Uuid(), nullable=False),
+        sa.Column("flight_id", sa.Integer(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("label", sa.String(), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("amount_minor", sa.Integer(), nullable=False),
+        sa.Column("seat", sa.String(), nullable=True),
+        sa.Column("state", sa.String(), server_default="active", nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "kind in ('seat', 'bag', 'meal', 'priority', 'insurance', 'assistance')",
+            name=op.f("ck_booking_items_kind_known"),
+        ),
+        sa.CheckConstraint("state in ('active', 'cancelled')", name=op.f("ck_booking_items_state_known")),
+        sa.CheckConstraint("quantity > 0 and amount_minor >= 0", name=op.f("ck_booking_items_amounts_sensible")),
+        sa.ForeignKeyConstraint(
+            ["amendment_id"], ["amendments.id"], name=op.f("fk_booking_items_amendment_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["booking_id"], ["bookings.id"], name=op.f("fk_booking_items_booking_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["flight_id"], ["flights.id"], name=op.f("fk_booking_items_flight_id")),
+        sa.ForeignKeyConstraint(
+            ["passenger_id"], ["passengers.id"], name=op.f("fk_booking_items_passenger_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_booking_items")),
+    )
+    op.create_index("ix_booking_items_booking_id", "booking_items", ["booking_id"], unique=False)
+    op.create_index("ix_booking_items_flight_id", "booking_items", ["flight_id"], unique=False)
+    op.create_table(
+        "named_seats",
+        sa.Column("flight_id", sa.Integer(), nullable=False),
+        sa.Column("seat", sa.String(length=4), nullable=False),
+        sa.Column("cabin", sa.String(), nullable=False),
+        sa.Column("holder", sa.Uuid(), nullable=False),
+        sa.Column("occupant", sa.Uuid(), nullable=False),
+        sa.Column("tentative_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("successor", sa.Uuid(), nullable=True),
+        sa.Column("chosen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("seat ~ '^[0-9]{1,2}[A-Z]$'", name=op.f("ck_named_seats_seat_readable")),
+        sa.CheckConstraint(
+            "successor is null or tentative_until is null", name=op.f("ck_named_seats_only_a_firm_seat_is_handed_on")
+        ),
+        sa.ForeignKeyConstraint(
+            ["flight_id"], ["flights.id"], name=op.f("fk_named_seats_flight_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["holder", "flight_id", "cabin"],
+            ["seat_claims.holder", "seat_claims.flight_id", "seat_claims.cabin"],
+            name=op.f("fk_named_seats_holder_flight_id_cabin"),
+            onupdate="CASCADE",
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("flight_id", "seat", name=op.f("pk_named_seats")),
+    )
+    op.create_index("ix_named_seats_holder", "named_seats", ["holder", "flight_id", "cabin"], unique=False)
+    op.create_index(
+        "uq_named_seats_firm",
+        "named_seats",
+        ["flight_id", "occupant"],
+        unique=True,
+        postgresql_where=sa.text("tentative_until is null"),
+    )
+    op.create_index(
+        "uq_named_seats_tentative",
+        "named_seats",
+        ["flight_id", "occupant"],
+        unique=True,
+        postgresql_where=sa.text("tentative_until is not null"),
+    )
+    op.create_table(
+        "travel_documents",
+        sa.Column("passenger_id", sa.Uuid(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("nationality", sa.String(length=2), nullable=False),
+        sa.Column("issuing_country", sa.String(length=2), nullable=False),
+        sa.Column("expires_on", sa.Date(), nullable=False),
+        sa.Column("sex", sa.String(length=1), nullable=False),
+        sa.Column("given_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "nationality ~ '^[A-Z]{2}$' and issuing_country ~ '^[A-Z]{2}$'",
+            name=op.f("ck_travel_documents_countries_by_code"),
+        ),
+        sa.CheckConstraint("number ~ '^[A-Z0-9]{4,20}$'", name=op.f("ck_travel_documents_number_readable")),
+        sa.CheckConstraint("sex in ('F', 'M', 'X')", name=op.f("ck_travel_documents_sex_known")),
+        sa.CheckConstraint("type in ('passport', 'identity_card')", name=op.f("ck_travel_documents_type_known")),
+        sa.ForeignKeyConstraint(
+            ["passenger_id"], ["passengers.id"], name=op.f("fk_travel_documents_passenger_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("passenger_id", name=op.f("pk_travel_documents")),
+    )
+    op.create_table(
+        "check_ins",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("ticket_number", sa.String(length=13), nullable=False),
+        sa.Column("coupon_position", sa.Integer(), nullable=False),
+        sa.Column("passenger_id", sa.Uuid(), nullable=False),
+        sa.Column("flight_id", sa.Integer(), nullable=False),
+        sa.Column("sequence_number", sa.Integer(), nullable=False),
+        sa.Column("seat", sa.String(length=4), nullable=True),
+        sa.Column("source", sa.String(length=1), server_default="W", nullable=False),
+        sa.Column("checked_in_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("checked_in_by", sa.Uuid(), nullable=True),
+        sa.Column("boarded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("boarded_by", sa.Uuid(), nullable=True),
+        sa.CheckConstraint("boarded_at >= checked_in_at", name=op.f("ck_check_ins_boarded_after_check_in")),
+        sa.CheckConstraint("sequence_number between 1 and 9999", name=op.f("ck_check_ins_sequence_fits_a_pass")),
+        sa.ForeignKeyConstraint(["flight_id"], ["flights.id"], name=op.f("fk_check_ins_flight_id")),
+        sa.ForeignKeyConstraint(
+            ["passenger_id"], ["passengers.id"], name=op.f("fk_check_ins_passenger_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["ticket_number", "coupon_position"],
+            ["coupons.ticket_number", "coupons.position"],
+            name=op.f("fk_check_ins_ticket_number_coupon_position"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_check_ins")),
+        sa.UniqueConstraint("flight_id", "passenger_id", name=op.f("uq_check_ins_flight_id_passenger_id")),
+        sa.UniqueConstraint("flight_id", "sequence_number", name=op.f("uq_check_ins_flight_id_sequence_number")),
+        sa.UniqueConstraint(
+            "ticket_number", "coupon_position", name=op.f("uq_check_ins_ticket_number_coupon_position")
+        ),
+    )
+    op.create_index("ix_check_ins_passenger_id", "check_ins", ["passenger_id"], unique=False)
+    op.create_table(
+        "no_shows",
+        sa.Column("ticket_number", sa.String(length=13), nullable=False),
+        sa.Column("coupon_position", sa.Integer(), nullable=False),
+        sa.Column("flight_id", sa.Integer(), nullable=False),
+        sa.Column("noted_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(["flight_id"], ["flights.id"], name=op.f("fk_no_shows_flight_id")),
+        sa.ForeignKeyConstraint(
+            ["ticket_number", "coupon_position"],
+            ["coupons.ticket_number", "coupons.position"],
+            name=op.f("fk_no_shows_ticket_number_coupon_position"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("ticket_number", "coupon_position", name=op.f("pk_no_shows")),
+    )
+    op.create_index("ix_no_shows_flight_id", "no_shows", ["flight_id"], unique=False)
+    op.add_column(
+        "booking_slices",
+        sa.Column("pricing", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
+    )
+    op.add_column("booking_slices", sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("charges", sa.Column("amendment_id", sa.Uuid(), nullable=True))
+    op.add_column("charges", sa.Column("item_id", sa.Uuid(), nullable=True))
+    op.create_index(
+        "ix_charges_amendment_id",
+        "charges",
+        ["amendment_id"],
+        unique=False,
+        postgresql_where=sa.text("amendment_id is not null"),
+    )
+    op.create_index(
+        "ix_charges_item_id", "charges", ["item_id"], unique=False, postgresql_where=sa.text("item_id is not null")
+    )
+    op.create_foreign_key(
+        op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
+    )
+    op.create_foreign_key(
+        op.f("fk_charges_amendment_id"), "charges", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
+    )
+    op.add_column("flight_cabins", sa.Column("closed_at_sold", sa.Integer(), nullable=True))
+    op.add_column(
+        "flight_cabins", sa.Column("protections", sa.ARRAY(sa.Integer()), server_default="{}", nullable=False)
+    )
+    op.add_column("flights", sa.Column("estimated_departure_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("flights", sa.Column("estimated_arrival_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("flights", sa.Column("sale_closed_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("flights", sa.Column("steered_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("passengers", sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("tickets", sa.Column("status", sa.String(), server_default="open", nullable=False))
+    op.add_column("tickets", sa.Column("in_exchange_for", sa.String(length=13), nullable=True))
+    op.drop_constraint(op.f("uq_tickets_passenger_id"), "tickets", type_="unique")
+    op.create_index("ix_tickets_passenger_id", "tickets", ["passenger_id"], unique=False)
+    op.create_index(
+        "uq_tickets_open", "tickets", ["passenger_id"], unique=True, postgresql_where=sa.text("status = 'open'")
+    )
+    op.create_foreign_key(
+        op.f("fk_tickets_in_exchange_for"), "tickets", "tickets", ["in_exchange_for"], ["number"], ondelete="CASCADE"
+    )
+    op.execute(
+        """alter table flight_cabins add constraint ck_flight_cabins_never_sold_once_closed CHECK ((sold <= closed_at_sold))"""
+    )
+    op.execute(
+        """alter table flights add constraint ck_flights_cancelled_is_closed CHECK ((((status)::text <> 'cancelled'::text) OR (sale_closed_at IS NOT NULL)))"""
+    )
+    op.execute(
+        """alter table flights add constraint ck_flights_estimates_in_order CHECK ((estimated_arrival_at > estimated_departure_at))"""
+    )
+    op.execute(
+        """alter table flights add constraint ck_flights_estimates_in_pairs CHECK (((estimated_departure_at IS NULL) = (estimated_arrival_at IS NULL)))"""
+    )
+    op.execute(
+        """alter table tickets add constraint ck_tickets_status_known CHECK (((status)::text = ANY ((ARRAY['open'::character varying, 'exchanged'::character varying, 'refunded'::character varying, 'void'::character varying])::text[])))"""
+    )
 
 
 def downgrade() -> None:
 
-    pass
+    op.execute("alter table flight_cabins drop constraint if exists ck_flight_cabins_never_sold_once_closed")
+    op.execute("alter table flights drop constraint if exists ck_flights_cancelled_is_closed")
+    op.execute("alter table flights drop constraint if exists ck_flights_estimates_in_order")
+    op.execute("alter table flights drop constraint if exists ck_flights_estimates_in_pairs")
+    op.execute("alter table tickets drop constraint if exists ck_tickets_status_known")
+    op.drop_constraint(op.f("fk_tickets_in_exchange_for"), "tickets", type_="foreignkey")
+    op.drop_index("uq_tickets_open", table_name="tickets", postgresql_where=sa.text("status = 'open'"))
+    op.drop_index("ix_tickets_passenger_id", table_name="tickets")
+    op.create_unique_constraint(
+        op.f("uq_tickets_passenger_id"), "tickets", ["passenger_id"], postgresql_nulls_not_distinct=False
+    )
+    op.drop_column("tickets", "in_exchange_for")
+    op.drop_column("tickets", "status")
+    op.drop_column("passengers", "cancelled_at")
+    op.drop_column("flights", "steered_at")
+    op.drop_column("flights", "sale_closed_at")
+    op.drop_column("flights", "estimated_arrival_at")
+    op.drop_column("flights", "estimated_departure_at")
+    op.drop_column("flight_cabins", "protections")
+    op.drop_column("flight_cabins", "closed_at_sold")
+    op.drop_constraint(op.f("fk_charges_amendment_id"), "charges", type_="foreignkey")
+    op.drop_constraint(op.f("fk_charges_item_id"), "charges", type_="foreignkey")
+    op.drop_index("ix_charges_item_id", table_name="charges", postgresql_where=sa.text("item_id is not null"))
+    op.drop_index("ix_charges_amendment_id", table_name="charges", postgresql_where=sa.text("amendment_id is not null"))
+    op.drop_column("charges", "item_id")
+    op.drop_column("charges", "amendment_id")
+    op.drop_column("booking_slices", "cancelled_at")
+    op.drop_column("booking_slices", "pricing")
+    op.drop_index("ix_no_shows_flight_id", table_name="no_shows")
+    op.drop_table("no_shows")
+    op.drop_index("ix_check_ins_passenger_id", table_name="check_ins")
+    op.drop_table("check_ins")
+    op.drop_table("travel_documents")
+    op.drop_index(
+        "uq_named_seats_tentative", table_name="named_seats", postgresql_where=sa.text("tentative_until is not null")
+    )
+    op.drop_index("uq_named_seats_firm", table_name="named_seats", postgresql_where=sa.text("tentative_until is null"))
+    op.drop_index("ix_named_seats_holder", table_name="named_seats")
+    op.drop_table("named_seats")
+    op.drop_index("ix_booking_items_flight_id", table_name="booking_items")
+    op.drop_index("ix_booking_items_booking_id", table_name="booking_items")
+    op.drop_table("booking_items")
+    op.drop_index("uq_waits_once", table_name="waits", postgresql_where=sa.text("state in ('waiting', 'offered')"))
+    op.drop_index("ix_waits_user_id", table_name="waits")
+    op.drop_index("ix_waits_line", table_name="waits", postgresql_where=sa.text("state = 'waiting'"))
+    op.drop_table("waits")
+    op.drop_table("boardings")
+    op.drop_index("uq_amendments_paying", table_name="amendments", postgresql_where=sa.text("state = 'paying'"))
+    op.drop_index("uq_amendments_idempotency_key", table_name="amendments")
+    op.drop_index(
+        "ix_amendments_lapsing", table_name="amendments", postgresql_where=sa.text("state in ('quoted', 'paying')")
+    )
+    op.drop_table("amendments")
+    op.drop_index("ix_saved_travellers_user_id_created_at", table_name="saved_travellers")
+    op.drop_table("saved_travellers")
+    op.drop_table("preferences")
+    op.drop_table("favourite_routes")
+    op.drop_index("uq_alerts_once", table_name="alerts", postgresql_where=sa.text("state in ('pending', 'active')"))
+    op.drop_index("ix_alerts_user_id", table_name="alerts")
+    op.drop_index("ix_alerts_due", table_name="alerts", postgresql_where=sa.text("state = 'active'"))
+    op.drop_table("alerts")
+    op.drop_table("fare_rules")
+    op.drop_table("fare_classes")

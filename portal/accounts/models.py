@@ -1,16 +1,20 @@
-"""People and their ways in."""
+"""People, their ways in, and what they like: saved travellers, favourite routes, preferences."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.kit.model import Base
 
 ROLES = ("customer", "staff", "admin")
+SEATS = ("window", "aisle")
+# IATA's codes for special meals (Passenger Services Conference Resolutions Manual).
+MEALS = ("VGML", "VLML", "MOML", "KSML", "GFML", "DBML", "CHML")
+NOTICES = ("checkIn", "fareAlerts")
 
 
 class User(Base):
@@ -58,3 +62,47 @@ class RefreshToken(Base):
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class SavedTraveller(Base):
+    """Somebody whom the account books for, so that a form can be filled in at once."""
+
+    __tablename__ = "saved_travellers"
+    __table_args__ = (Index("ix_saved_travellers_user_id_created_at", "user_id", "created_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    given_name: Mapped[str]
+    family_name: Mapped[str]
+    date_of_birth: Mapped[date]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class FavouriteRoute(Base):
+    """A route that the account keeps at hand."""
+
+    __tablename__ = "favourite_routes"
+    __table_args__ = (CheckConstraint("origin <> destination", name="goes_somewhere"),)
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    origin: Mapped[str] = mapped_column(ForeignKey("airports.code"), primary_key=True)
+    destination: Mapped[str] = mapped_column(ForeignKey("airports.code"), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Preferences(Base):
+    """How an account likes it; without a row, no preference. `muted` are the kinds of mail that it does not want."""
+
+    __tablename__ = "preferences"
+    __table_args__ = (
+        CheckConstraint(f"seat in {SEATS}", name="seat_known"),
+        CheckConstraint(f"meal in {MEALS}", name="meal_known"),
+    )
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    home_airport: Mapped[str | None] = mapped_column(ForeignKey("airports.code"))
+    seat: Mapped[str | None]
+    meal: Mapped[str | None]
+    language: Mapped[str | None]
+    muted: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())
