@@ -468,10 +468,10 @@ def upgrade() -> None:
         "ix_charges_item_id", "charges", ["item_id"], unique=False, postgresql_where=sa.text("item_id is not null")
     )
     op.create_foreign_key(
-        op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_charges_amendment_id"), "charges", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
-        op.f("fk_charges_amendment_id"), "charges", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
     )
     op.add_column("flight_cabins", sa.Column("closed_at_sold", sa.Integer(), nullable=True))
     op.add_column(
@@ -496,9 +496,6 @@ def upgrade() -> None:
         """alter table flight_cabins add constraint ck_flight_cabins_never_sold_once_closed CHECK ((sold <= closed_at_sold))"""
     )
     op.execute(
-        """alter table flights add constraint ck_flights_cancelled_is_closed CHECK ((((status)::text <> 'cancelled'::text) OR (sale_closed_at IS NOT NULL)))"""
-    )
-    op.execute(
         """alter table flights add constraint ck_flights_estimates_in_order CHECK ((estimated_arrival_at > estimated_departure_at))"""
     )
     op.execute(
@@ -512,7 +509,6 @@ def upgrade() -> None:
 def downgrade() -> None:
 
     op.execute("alter table flight_cabins drop constraint if exists ck_flight_cabins_never_sold_once_closed")
-    op.execute("alter table flights drop constraint if exists ck_flights_cancelled_is_closed")
     op.execute("alter table flights drop constraint if exists ck_flights_estimates_in_order")
     op.execute("alter table flights drop constraint if exists ck_flights_estimates_in_pairs")
     op.execute("alter table tickets drop constraint if exists ck_tickets_status_known")
@@ -531,8 +527,8 @@ def downgrade() -> None:
     op.drop_column("flights", "estimated_departure_at")
     op.drop_column("flight_cabins", "protections")
     op.drop_column("flight_cabins", "closed_at_sold")
-    op.drop_constraint(op.f("fk_charges_amendment_id"), "charges", type_="foreignkey")
     op.drop_constraint(op.f("fk_charges_item_id"), "charges", type_="foreignkey")
+    op.drop_constraint(op.f("fk_charges_amendment_id"), "charges", type_="foreignkey")
     op.drop_index("ix_charges_item_id", table_name="charges", postgresql_where=sa.text("item_id is not null"))
     op.drop_index("ix_charges_amendment_id", table_name="charges", postgresql_where=sa.text("amendment_id is not null"))
     op.drop_column("charges", "item_id")

@@ -1,4 +1,4 @@
-"""A booking, its slices and segments, its passengers, what it costs, and its tickets."""
+"""A booking, its slices and segments, its passengers, what it costs, its tickets, and what became of it later."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ from portal.kit.model import Base
 STATES = ("held", "confirmed", "cancelled", "expired")
 PASSENGER_TYPES = ("adult", "child", "infant")
 COUPON_STATES = ("open", "checked_in", "flown", "refunded", "void")
+TICKET_STATES = ("open", "exchanged", "refunded", "void")
+ITEM_KINDS = ("seat", "bag", "meal", "priority", "insurance", "assistance")
+ITEM_STATES = ("active", "cancelled")
+AMENDMENT_KINDS = ("items", "change", "cancellation", "correction", "contact", "carrier")
+AMENDMENT_STATES = ("quoted", "paying", "done", "lapsed", "withdrawn")
+REFUND_WAYS = ("original", "credit")
 
 
 class Booking(Base):
@@ -70,7 +76,10 @@ class Booking(Base):
 
 
 class Slice(Base):
-    """One direction of a trip, in one cabin and brand; `conditions` is what the brand promised when it was sold."""
+    """One direction of a trip, in one cabin and brand; `conditions` is what the brand promised when it was sold.
+
+    `pricing` keeps the steps that led to its price, as the offer told them.
+    """
 
     __tablename__ = "booking_slices"
 
@@ -82,6 +91,8 @@ class Slice(Base):
     brand: Mapped[str]
     booking_class: Mapped[str] = mapped_column(String(1))
     conditions: Mapped[dict[str, Any]]
+    pricing: Mapped[list[Any]] = mapped_column(server_default="[]")
+    cancelled_at: Mapped[datetime | None]
 
     segments: Mapped[list[Segment]] = relationship(order_by="Segment.position", lazy="raise")
 
@@ -123,15 +134,91 @@ class Passenger(Base):
     family_name: Mapped[str | None]
     ticket_name: Mapped[str | None]
     date_of_birth: Mapped[date | None]
+    cancelled_at: Mapped[datetime | None]
 
-    ticket: Mapped[Ticket | None] = relationship(lazy="raise")
+
+class Amendment(Base):
+    """What is done to a booking after it was made: quoted → (paying) → done; or lapsed, or withdrawn.
+
+    `payload` says what will be done, `lines` the charges that it appends: their sum is what is due or goes back.
+    While it is paying, its id holds the new flights' seats, and `paid_minor` is what has come in for it so far.
+    """
+
+    __tablename__ = "amendments"
+    __table_args__ = (
+        CheckConstraint(f"kind in {AMENDMENT_KINDS}", name="kind_known"),
+        CheckConstraint(f"state in {AMENDMENT_STATES}", name="state_known"),
+        CheckConstraint(f"refund_to in {REFUND_WAYS}", name="refund_way_known"),
+        CheckConstraint("due_minor >= 0 and refund_minor >= 0 and penalty_minor >= 0", name="money_not_negative"),
+        CheckConstraint("due_minor = 0 or refund_minor = 0", name="due_or_back"),
+        CheckConstraint("(state = 'done') = (done_at is not null)", name="done_has_instant"),
+        CheckConstraint("paid_minor between 0 and due_minor", name="never_overpaid"),
+        CheckConstraint("state <> 'done' or paid_minor = due_minor", name="done_is_paid"),
+        UniqueConstraint("booking_id", "number"),
+        Index("uq_amendments_idempotency_key", "booking_id", "idempotency_key", unique=True),
+        Index("uq_amendments_paying", "booking_id", unique=True, postgresql_where=text("state = 'paying'")),
+        Index("ix_amendments_lapsing", "expires_at", postgresql_where=text("state in ('quoted', 'paying')")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    kind: Mapped[str]
+    state: Mapped[str] = mapped_column(server_default="quoted")
+    payload: Mapped[dict[str, Any]]
+    lines: Mapped[list[Any]] = mapped_column(server_default="[]")
+    due_minor: Mapped[int] = mapped_column(server_default="0")
+    paid_minor: Mapped[int] = mapped_column(server_default="0")
+    refund_minor: Mapped[int] = mapped_column(server_default="0")
+    penalty_minor: Mapped[int] = mapped_column(server_default="0")
+    currency: Mapped[str] = mapped_column(String(3))
+    refund_to: Mapped[str] = mapped_column(server_default="original")
+    idempotency_key: Mapped[str | None]
+    actor_id: Mapped[UUID | None]
+    expires_at: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    done_at: Mapped[datetime | None]
+
+
+class Item(Base):
+    """An extra of one passenger, on one flight or (insurance) the whole trip; a named seat is one of kind `seat`."""
+
+    __tablename__ = "booking_items"
+    __table_args__ = (
+        CheckConstraint(f"kind in {ITEM_KINDS}", name="kind_known"),
+        CheckConstraint(f"state in {ITEM_STATES}", name="state_known"),
+        CheckConstraint("quantity > 0 and amount_minor >= 0", name="amounts_sensible"),
+        Index("ix_booking_items_booking_id", "booking_id"),
+        Index("ix_booking_items_flight_id", "flight_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"))
+    amendment_id: Mapped[UUID | None] = mapped_column(ForeignKey("amendments.id", ondelete="CASCADE"))
+    passenger_id: Mapped[UUID] = mapped_column(ForeignKey("passengers.id", ondelete="CASCADE"))
+    flight_id: Mapped[int | None] = mapped_column(ForeignKey("flights.id"))
+    kind: Mapped[str]
+    code: Mapped[str]
+    label: Mapped[str]
+    quantity: Mapped[int]
+    amount_minor: Mapped[int]
+    seat: Mapped[str | None]
+    state: Mapped[str] = mapped_column(server_default="active")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Charge(Base):
-    """One printed line of the price, for one passenger and slice; the lines add up to the booking's total."""
+    """One printed line of the price, for one passenger and slice; the lines add up to the booking's total.
+
+    Once the booking is confirmed, lines are only ever appended, by an amendment: what goes back is a negative line.
+    """
 
     __tablename__ = "charges"
-    __table_args__ = (UniqueConstraint("booking_id", "position"),)
+    __table_args__ = (
+        UniqueConstraint("booking_id", "position"),
+        Index("ix_charges_amendment_id", "amendment_id", postgresql_where=text("amendment_id is not null")),
+        Index("ix_charges_item_id", "item_id", postgresql_where=text("item_id is not null")),
+    )
 
     id: Mapped[int] = mapped_column(Identity(), primary_key=True)
     booking_id: Mapped[UUID] = mapped_column(ForeignKey("bookings.id", ondelete="CASCADE"))
@@ -141,16 +228,28 @@ class Charge(Base):
     code: Mapped[str]
     label: Mapped[str]
     amount_minor: Mapped[int]
+    amendment_id: Mapped[UUID | None] = mapped_column(ForeignKey("amendments.id", ondelete="CASCADE"))
+    item_id: Mapped[UUID | None] = mapped_column(ForeignKey("booking_items.id", ondelete="CASCADE"))
 
 
 class Ticket(Base):
-    """An e-ticket: 3-digit airline code + 10-digit serial, one per passenger (IATA Resolution 722)."""
+    """An e-ticket: 3-digit airline code + 10-digit serial, one open one per passenger (IATA Resolution 722).
+
+    A changed trip gets a new ticket in exchange for the old one, whose unused coupons are void.
+    """
 
     __tablename__ = "tickets"
-    __table_args__ = (CheckConstraint("number ~ '^[0-9]{13}$'", name="number_of_thirteen_digits"),)
+    __table_args__ = (
+        CheckConstraint("number ~ '^[0-9]{13}$'", name="number_of_thirteen_digits"),
+        CheckConstraint(f"status in {TICKET_STATES}", name="status_known"),
+        Index("uq_tickets_open", "passenger_id", unique=True, postgresql_where=text("status = 'open'")),
+        Index("ix_tickets_passenger_id", "passenger_id"),
+    )
 
     number: Mapped[str] = mapped_column(String(13), primary_key=True)
-    passenger_id: Mapped[UUID] = mapped_column(ForeignKey("passengers.id", ondelete="CASCADE"), unique=True)
+    passenger_id: Mapped[UUID] = mapped_column(ForeignKey("passengers.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(server_default="open")
+    in_exchange_for: Mapped[str | None] = mapped_column(ForeignKey("tickets.number", ondelete="CASCADE"))
     issued_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     coupons: Mapped[list[Coupon]] = relationship(order_by="Coupon.position", lazy="raise")
@@ -172,8 +271,9 @@ class Coupon(Base):
 PARTS = text(
     """
     with sold as (
-        insert into booking_slices (booking_id, position, origin, destination, cabin, brand, booking_class, conditions)
-        select :id, position, origin, destination, cabin, brand, booking_class, conditions
+        insert into booking_slices (booking_id, position, origin, destination, cabin, brand, booking_class, conditions,
+            pricing)
+        select :id, position, origin, destination, cabin, brand, booking_class, conditions, pricing
         from jsonb_populate_recordset(null::booking_slices, cast(:slices as jsonb))
     ), flown as (
         insert into booking_segments (booking_id, slice_position, position, flight_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -10,12 +10,22 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from portal.booking.models import Booking, Charge, Passenger, Segment, Slice, Ticket
-from portal.booking.rules import BookingView, ChargeView, PassengerView, SliceView
+from portal.booking.models import Amendment, Booking, Charge, Item, Passenger, Segment, Slice, Ticket
+from portal.booking.views import AmendmentView, BookingView, ChargeView, ItemView, PassengerView, SliceView
 from portal.flights.queries import FlightView, broken_counters, flights_by_id
 from portal.kit import ids
 
-__all__ = ["BookingView", "ChargeView", "PassengerView", "SliceView", "booking_by_id", "booking_view", "broken_books"]
+__all__ = [
+    "AmendmentView",
+    "BookingView",
+    "ChargeView",
+    "ItemView",
+    "PassengerView",
+    "SliceView",
+    "booking_by_id",
+    "booking_view",
+    "broken_books",
+]
 
 LAPSED = text("select status <> 'held' or expires_at <= clock_timestamp() from bookings where id = :id")
 ACCESS = text("select id, reference, user_id from bookings where reference = :reference")
@@ -89,6 +99,8 @@ def _view(session: Session, row: Booking | None) -> BookingView | None:
         slices=_slices(session, row.id),
         passengers=_passengers(session, row.id),
         charges=_charges(session, row.id),
+        items=_items(session, row.id),
+        amendments=_amendments(session, row.id),
     )
 
 
@@ -113,6 +125,8 @@ def _slice(piece: Slice, flights: tuple[FlightView, ...]) -> SliceView:
         piece.booking_class,
         piece.conditions,
         flights,
+        piece.cancelled_at,
+        tuple(piece.pricing),
     )
 
 
@@ -127,8 +141,9 @@ def _passengers(session: Session, booking_id: UUID) -> tuple[PassengerView, ...]
             Passenger.ticket_name,
             Passenger.date_of_birth,
             Ticket.number,
+            Passenger.cancelled_at,
         )
-        .outerjoin(Ticket, Ticket.passenger_id == Passenger.id)
+        .outerjoin(Ticket, (Ticket.passenger_id == Passenger.id) & (Ticket.status != "exchanged"))
         .where(Passenger.booking_id == booking_id)
         .order_by(Passenger.position)
     )
@@ -136,9 +151,34 @@ def _passengers(session: Session, booking_id: UUID) -> tuple[PassengerView, ...]
 
 
 def _charges(session: Session, booking_id: UUID) -> tuple[ChargeView, ...]:
-    found = select(Charge.code, Charge.label, Charge.amount_minor, Charge.passenger_id, Charge.slice_position)
-    rows = session.execute(found.where(Charge.booking_id == booking_id).order_by(Charge.position))
+    columns = [getattr(Charge, name) for name in ChargeView.__dataclass_fields__]
+    rows = session.execute(select(*columns).where(Charge.booking_id == booking_id).order_by(Charge.position))
     return tuple(ChargeView(*row) for row in rows)
+
+
+def _items(session: Session, booking_id: UUID) -> tuple[ItemView, ...]:
+    columns = [getattr(Item, name) for name in ItemView.__dataclass_fields__]
+    mine = select(*columns).where(Item.booking_id == booking_id, Item.state == "active")
+    return tuple(ItemView(*row) for row in session.execute(mine.order_by(Item.created_at, Item.id)))
+
+
+AMENDMENT = tuple(getattr(Amendment, name) for name in AmendmentView.__dataclass_fields__)
+
+
+def _amendments(session: Session, booking_id: UUID) -> tuple[AmendmentView, ...]:
+    mine = select(*AMENDMENT).where(Amendment.booking_id == booking_id, Amendment.state.in_(("paying", "done")))
+    return tuple(_amendment(row) for row in session.execute(mine.order_by(Amendment.number)))
+
+
+def _amendment(row: Any) -> AmendmentView:
+    told = AmendmentView(*row)
+    return replace(told, lines=tuple(told.lines))
+
+
+def amendment(session: Session, amendment_id: UUID) -> AmendmentView | None:
+    """Return the amendment in whatever state, or None."""
+    row = session.execute(select(*AMENDMENT).where(Amendment.id == amendment_id)).one_or_none()
+    return _amendment(row) if row else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any, Protocol
 from uuid import UUID
 
+from portal.booking.views import AmendmentView, BookingView, ChargeView, ItemView, PassengerView, SliceView
 from portal.flights.queries import FlightView
 from portal.kit.errors import FieldError
 from portal.kit.i18n import gettext as _
 from portal.kit.latin import passport_letters
-from portal.places.queries import Place
 from portal.pricing.rules import TYPES, PriceLine
 from portal.search.rules import Offer
+
+__all__ = ["AmendmentView", "BookingView", "ChargeView", "ItemView", "PassengerView", "SliceView"]
 
 MAX_SEATS = 9
 MAX_SLICES = 6
@@ -24,98 +26,9 @@ MAX_EXTENSIONS = 10
 MAX_PAYMENTS = 10
 PAYING_MINUTES = 10
 COMPANION_AGE = 16
+CHECK_IN_OPENS, CHECK_IN_CLOSES = timedelta(hours=24), timedelta(minutes=60)
 NEXT = {"held": ("confirmed", "expired"), "confirmed": ("cancelled",), "cancelled": (), "expired": ()}
 ACTIONS = ("pay", "extend", "cancel", "change", "selectSeats", "checkIn")
-
-
-@dataclass(frozen=True, slots=True)
-class SliceView:
-    """One direction of a trip, with the conditions that it was sold under."""
-
-    position: int
-    origin: Place
-    destination: Place
-    cabin: str
-    brand: str
-    booking_class: str
-    conditions: dict[str, Any]
-    flights: tuple[FlightView, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PassengerView:
-    """One traveller; names are None until they are given, the ticket number until the booking is confirmed."""
-
-    id: UUID
-    position: int
-    type: str
-    given_name: str | None
-    family_name: str | None
-    ticket_name: str | None
-    date_of_birth: date | None
-    ticket_number: str | None
-
-    @property
-    def name(self) -> str:
-        """The name as typed."""
-        return " ".join(part for part in (self.given_name, self.family_name) if part)
-
-
-@dataclass(frozen=True, slots=True)
-class ChargeView:
-    """One printed line of the price, for one passenger and slice."""
-
-    code: str
-    label: str
-    amount_minor: int
-    passenger_id: UUID | None
-    slice_position: int
-
-
-@dataclass(frozen=True, slots=True)
-class BookingView:
-    """A whole booking as people see it. `status` is the row's; `status_at` knows that a hold lapses by itself."""
-
-    id: UUID
-    reference: str
-    status: str
-    expires_at: datetime | None
-    user_id: UUID | None
-    contact_email: str | None
-    contact_phone: str | None
-    currency: str
-    total_minor: int
-    paid_minor: int
-    locale: str
-    extensions: int
-    created_at: datetime
-    confirmed_at: datetime | None
-    slices: tuple[SliceView, ...]
-    passengers: tuple[PassengerView, ...]
-    charges: tuple[ChargeView, ...]
-
-    @property
-    def balance_minor(self) -> int:
-        """What is still due; nothing is due of what can no longer be bought."""
-        return self.total_minor - self.paid_minor if self.status == "held" else 0
-
-    @property
-    def flights(self) -> tuple[FlightView, ...]:
-        """Every flight in order."""
-        return tuple(flight for piece in self.slices for flight in piece.flights)
-
-    @property
-    def is_named(self) -> bool:
-        """True once every traveller has a name and the tickets an address."""
-        return self.contact_email is not None and all(one.ticket_name for one in self.passengers)
-
-    def has_lapsed(self, now: datetime) -> bool:
-        """True for a hold past its time, swept or not."""
-        return self.status == "held" and self.expires_at is not None and self.expires_at <= now
-
-    def status_at(self, now: datetime) -> str:
-        """Return the state as it is to be told at `now`."""
-        return "expired" if self.has_lapsed(now) else self.status
 
 
 def may_become(status: str, new: str) -> bool:
@@ -160,6 +73,11 @@ def _hold_closed(view: BookingView, action: str, status: str) -> str | None:
     if action == "extend" and view.extensions >= MAX_EXTENSIONS:
         return _("The hold was extended ten times already.")
     return None
+
+
+def check_in_window(flight: FlightView) -> tuple[datetime, datetime]:
+    """Return when check-in of a flight opens and closes: 24 hours and 60 minutes before it leaves."""
+    return flight.departure_at - CHECK_IN_OPENS, flight.departure_at - CHECK_IN_CLOSES
 
 
 def may_see(
@@ -288,7 +206,7 @@ def slice_fields(offer: Offer) -> dict[str, Any]:
     """Return what is kept of an offer for its slice, the conditions as they were promised."""
     kept = ("cabin", "brand", "booking_class", "conditions")
     ends = {"origin": offer.slice_origin, "destination": offer.slice_destination}
-    return {**ends, **{name: getattr(offer, name) for name in kept}}
+    return {**ends, **{name: getattr(offer, name) for name in kept}, "pricing": []}
 
 
 def ticket_name(given: str, family: str) -> str | None:

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from portal.flights import demo, fleet, timetable
-from portal.flights.errors import ClaimsLost, FlightClosed, SoldOut, TimetableRefused
+from portal.flights.errors import ClaimsLost, FlightClosed, SaleClosed, SoldOut, TimetableRefused
 from portal.flights.forms import TimetableParser
 from portal.flights.rules import DatedFlight
 from portal.flights.timetable import Counts
@@ -31,7 +31,7 @@ TAKE = text(
     with taken as (
         update flight_cabins c set held = c.held + :seats from flights f
         where c.flight_id = :flight_id and c.cabin = :cabin and c.sold + c.held + :seats <= c.capacity
-          and f.id = c.flight_id and f.status = 'scheduled' and f.departure_at > now()
+          and c.closed_at_sold is null and f.id = c.flight_id and f.status = 'scheduled' and f.departure_at > now()
         returning c.flight_id, c.cabin
     )
     insert into seat_claims (holder, flight_id, cabin, seats, expires_at)
@@ -39,7 +39,11 @@ TAKE = text(
     from taken returning expires_at
     """
 )
-OPEN = text("select status = 'scheduled' and departure_at > now() from flights where id = :flight_id")
+OPEN = text(
+    """
+    select status = 'scheduled' and departure_at > now() and sale_closed_at is null from flights where id = :flight_id
+    """
+)
 # SKIP LOCKED: a lapsed claim that its holder is selling or extending at this moment is left to that holder.
 DROP_LAPSED = text(
     """
@@ -63,8 +67,30 @@ SELL = text(
 )
 COUNT = text("select count(*) from seat_claims where holder = :holder")
 RELEASE = text("delete from seat_claims where holder = :holder returning flight_id, cabin, seats, expires_at")
+RENAME = text("update seat_claims set holder = :to where holder = :holder")
+SHRINK = text(
+    """
+    update seat_claims set seats = seats - :seats
+    where holder = :holder and flight_id = :flight_id and cabin = :cabin and seats > :seats
+    returning flight_id, cabin, cast(:seats as int) seats, expires_at
+    """
+)
+DROP = text(
+    """
+    delete from seat_claims where holder = :holder and flight_id = :flight_id and cabin = :cabin and seats = :seats
+    returning flight_id, cabin, seats, expires_at
+    """
+)
+LOCK_CLAIMS = text(
+    "select 1 from seat_claims where holder = any(:holders) order by holder, flight_id, cabin for update"
+)
+LOCK_CABIN = text("select 1 from flight_cabins where flight_id = :flight_id and cabin = :cabin for update")
 MOVE = text(
-    "update flight_cabins set held = held + :held, sold = sold + :sold where flight_id = :flight_id and cabin = :cabin"
+    """
+    update flight_cabins set held = held + :held, sold = sold + :sold
+    where flight_id = :flight_id and cabin = :cabin and (cast(:sold as int) <= 0 or closed_at_sold is null)
+    returning cabin
+    """
 )
 
 
@@ -81,7 +107,7 @@ def take_seats(session: Session, *, holder: UUID, wishes: Sequence[SeatWish], mi
     """Hold the wished seats for `holder` until the returned instant (the database's clock), all or none.
 
     Raises SoldOut where a cabin has too few free seats, lapsed holds counted as free, and FlightClosed where the flight
-    has left or is cancelled; the caller's transaction must then be rolled back. A holder takes each cabin once.
+    has left, is cancelled or is not sold at the moment; the caller's transaction must then be rolled back. A holder takes each cabin once.
     """
     deadlines = [_take(session, holder, wish, minutes) for wish in sorted(wishes)]
     return min(deadlines)
@@ -104,7 +130,7 @@ def sell_claims(session: Session, *, holder: UUID, expected: int) -> None:
     """Turn the holder's held seats into sold ones; a second call changes nothing.
 
     A lapsed claim that nobody has retaken is sold all the same. Raises ClaimsLost when fewer than `expected` claims
-    (one per cabin and flight) are there.
+    (one per cabin and flight) are there, and SaleClosed, which is one, for a flight whose sale is closed.
     """
     sold = session.execute(SELL, {"holder": holder}).all()
     if len(sold) < expected and (session.scalar(COUNT, {"holder": holder}) or 0) < expected:
@@ -114,7 +140,10 @@ def sell_claims(session: Session, *, holder: UUID, expected: int) -> None:
 
 def release_claims(session: Session, *, holder: UUID) -> None:
     """Give back all seats of `holder`, held or sold; does nothing when there are none left."""
-    gone = session.execute(RELEASE, {"holder": holder}).all()
+    _returned(session, session.execute(RELEASE, {"holder": holder}).all())
+
+
+def _returned(session: Session, gone: Sequence[Any]) -> None:
     _move(
         session,
         (
@@ -122,6 +151,31 @@ def release_claims(session: Session, *, holder: UUID) -> None:
             for row in gone
         ),
     )
+
+
+def give_back(session: Session, *, holder: UUID, flight_id: int, cabin: str, seats: int) -> None:
+    """Give back some of the holder's seats in one cabin of one flight, held or sold; the claim goes with its last one.
+
+    Raises ClaimsLost when the holder has fewer.
+    """
+    values = {"holder": holder, "flight_id": flight_id, "cabin": cabin, "seats": seats}
+    gone = session.execute(SHRINK, values).all() or session.execute(DROP, values).all()
+    if not gone:
+        raise ClaimsLost()
+    _returned(session, gone)
+
+
+def move_claims(session: Session, *, holder: UUID, to: UUID) -> None:
+    """Let all seats of `holder` be `to`'s; none of them may be in a cabin of a flight where `to` has some already."""
+    session.execute(RENAME, {"holder": holder, "to": to})
+
+
+def lock_seats(session: Session, *, holders: Iterable[UUID], cabins: Iterable[tuple[int, str]]) -> None:
+    """Lock the claims of `holders`, then `cabins` (flight, cabin), in order: who both takes and gives back does this
+    first, so that two who swap flights never wait for each other."""
+    session.execute(LOCK_CLAIMS, {"holders": sorted(holders)})
+    for flight_id, cabin in sorted(set(cabins)):
+        session.execute(LOCK_CABIN, {"flight_id": flight_id, "cabin": cabin})
 
 
 def import_timetable(
@@ -224,4 +278,5 @@ def _drop_lapsed(session: Session, wish: SeatWish) -> bool:
 def _move(session: Session, moves: Iterable[tuple[int, str, int, int]]) -> None:
     for flight_id, cabin, held, sold in sorted(moves):
         values: dict[str, Any] = {"flight_id": flight_id, "cabin": cabin, "held": held, "sold": sold}
-        session.execute(MOVE, values)
+        if session.scalar(MOVE, values) is None:
+            raise SaleClosed()
