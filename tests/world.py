@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from portal.flights.models import AircraftCabin, AircraftType, Carrier, Flight, FlightCabin
 from portal.places.models import Airport
+from portal.pricing.models import FareRuleRow
 from portal.pricing.service import ensure_reference_rows
 
 AIRPORTS = (
@@ -63,6 +65,8 @@ def build(session: Session) -> None:
         ]
     )
     ensure_reference_rows(session)
+    # Prices of this world stand as the tests write them: no season, weekday or demand; what needs rules adds its own.
+    session.execute(delete(FareRuleRow))
 
 
 def soon(days: int = 30) -> date:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -71,7 +72,9 @@ class AircraftCabin(Base):
 class Flight(Base):
     """One dated flight. `departs_on` is local to the origin; `*_local` are wall clocks, `*_at` the same instants.
 
-    `fare_minor` is the lowest economy fare for an adult, before taxes.
+    `fare_minor` is the lowest economy fare for an adult, before taxes. A delay leaves the schedule as it is and gives
+    `estimated_*_at`. While `sale_closed_at` is set nobody is sold a seat. Once staff have changed a flight
+    (`steered_at`), timetable files no longer do.
     """
 
     __tablename__ = "flights"
@@ -83,6 +86,8 @@ class Flight(Base):
         CheckConstraint("fare_minor > 0", name="fare_positive"),
         CheckConstraint("departure_local::date = departs_on", name="departs_on_is_local"),
         CheckConstraint(f"status in {FLIGHT_STATES}", name="status_known"),
+        CheckConstraint("(estimated_departure_at is null) = (estimated_arrival_at is null)", name="estimates_in_pairs"),
+        CheckConstraint("estimated_arrival_at > estimated_departure_at", name="estimates_in_order"),
         Index("ix_flights_market", "origin", "destination", "departs_on"),
         Index("ix_flights_leaving", "origin", "departs_on"),
         Index("ix_flights_reaching", "destination", "departure_at"),
@@ -105,15 +110,26 @@ class Flight(Base):
     fare_minor: Mapped[int]
     currency: Mapped[str] = mapped_column(String(3))
     status: Mapped[str] = mapped_column(server_default="scheduled")
+    estimated_departure_at: Mapped[datetime | None]
+    estimated_arrival_at: Mapped[datetime | None]
+    sale_closed_at: Mapped[datetime | None]
+    steered_at: Mapped[datetime | None]
 
 
 class FlightCabin(Base):
-    """The counters of one cabin on one flight: free = capacity - sold - held, and never below zero."""
+    """The counters of one cabin on one flight: free = capacity - sold - held, and never below zero.
+
+    `closed_at_sold` is how many were sold when the sale was closed, null while it is open: from then on it only falls.
+    It stands here, and not with the flight, so that the row that a sale locks says by itself that it may not happen.
+    `protections` are nested: the i-th is how many seats are kept for the i dearest booking classes, ascending; none
+    means that nothing is kept. Only which fare is sold depends on them, never whether a seat is.
+    """
 
     __tablename__ = "flight_cabins"
     __table_args__ = (
         CheckConstraint(f"cabin in {CABINS}", name="cabin_known"),
         CheckConstraint("sold >= 0 and held >= 0 and sold + held <= capacity", name="never_oversold"),
+        CheckConstraint("sold <= closed_at_sold", name="never_sold_once_closed"),
     )
 
     flight_id: Mapped[int] = mapped_column(ForeignKey("flights.id", ondelete="CASCADE"), primary_key=True)
@@ -121,6 +137,8 @@ class FlightCabin(Base):
     capacity: Mapped[int]
     sold: Mapped[int] = mapped_column(server_default="0")
     held: Mapped[int] = mapped_column(server_default="0")
+    closed_at_sold: Mapped[int | None]
+    protections: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
 
 
 class SeatClaim(Base):
@@ -148,3 +166,47 @@ class SeatClaim(Base):
     seats: Mapped[int]
     expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class NamedSeat(Base):
+    """A seat by name: one passenger's (`occupant`) on one flight, under its holder's claim, and gone with that claim.
+
+    It is firm, or tentative until an instant (of the database's clock) while an extra payment is on its way; then it is
+    free again. `successor` is who of the same party gets it once that payment is in.
+    """
+
+    __tablename__ = "named_seats"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["holder", "flight_id", "cabin"],
+            ["seat_claims.holder", "seat_claims.flight_id", "seat_claims.cabin"],
+            ondelete="CASCADE",
+            onupdate="CASCADE",
+        ),
+        CheckConstraint("seat ~ '^[0-9]{1,2}[A-Z]$'", name="seat_readable"),
+        CheckConstraint("successor is null or tentative_until is null", name="only_a_firm_seat_is_handed_on"),
+        Index(
+            "uq_named_seats_firm",
+            "flight_id",
+            "occupant",
+            unique=True,
+            postgresql_where=text("tentative_until is null"),
+        ),
+        Index(
+            "uq_named_seats_tentative",
+            "flight_id",
+            "occupant",
+            unique=True,
+            postgresql_where=text("tentative_until is not null"),
+        ),
+        Index("ix_named_seats_holder", "holder", "flight_id", "cabin"),
+    )
+
+    flight_id: Mapped[int] = mapped_column(ForeignKey("flights.id", ondelete="CASCADE"), primary_key=True)
+    seat: Mapped[str] = mapped_column(String(4), primary_key=True)
+    cabin: Mapped[str]
+    holder: Mapped[UUID]
+    occupant: Mapped[UUID]
+    tentative_until: Mapped[datetime | None]
+    successor: Mapped[UUID | None]
+    chosen_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,16 +1,18 @@
-"""Brands, cabins' factors, taxes and exchange rates: rows with validity and source, never constants."""
+"""Brands, fare rules, booking classes, taxes and exchange rates: rows with validity and source, never constants."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Identity, String
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Identity, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.kit.model import Base
 
 TERMS = ("allowed", "penalty", "no")
 TAX_KINDS = ("percent", "per_passenger", "per_segment")
+RULE_KINDS = ("route", "season", "holiday", "weekday", "advance", "load")
+CABINS = ("economy", "premium", "business", "first")
 
 
 class FareBrand(Base):
@@ -38,6 +40,78 @@ class FareBrand(Base):
     refund_penalty_minor: Mapped[int]
     change: Mapped[str]
     change_penalty_minor: Mapped[int]
+
+
+class FareRuleRow(Base):
+    """One step from a flight's base fare to its fare: a factor in basis points, and what it holds for.
+
+    `low` and `high` bound it, both included, and null is open: season by month and day (1215 to 106 goes round the
+    year), holiday by day of departure (20271222), weekday by ISO number (1 is Monday), advance by days to departure,
+    load by basis points of the cabin sold (only `low`), route not at all. `origin`, `destination` and `cabin` narrow
+    it; load rules are for whole cabins only. Sales from `valid_from` to `valid_to` follow it. `code` goes into the
+    fare basis. `key` names the row for good, so that loading the reference rows again changes nothing.
+    """
+
+    __tablename__ = "fare_rules"
+    __table_args__ = (
+        CheckConstraint(f"kind in {RULE_KINDS}", name="kind_known"),
+        CheckConstraint("factor_bp between 1000 and 100000", name="factor_believable"),
+        CheckConstraint(f"cabin in {CABINS}", name="cabin_known"),
+        CheckConstraint("code ~ '^[A-Z0-9]{0,2}$'", name="code_short"),
+        CheckConstraint("valid_to is null or valid_to >= valid_from", name="valid_in_order"),
+        CheckConstraint("kind = 'season' or high is null or high >= low", name="bounds_in_order"),
+        CheckConstraint(
+            "kind <> 'load' or (high is null and origin is null and destination is null and low between 0 and 10000)",
+            name="load_for_cabins",
+        ),
+        CheckConstraint(
+            "kind <> 'season' or (low between 101 and 1231 and high between 101 and 1231)", name="season_of_the_year"
+        ),
+        CheckConstraint("kind <> 'weekday' or (low between 1 and 7 and high between 1 and 7)", name="weekday_of_seven"),
+        CheckConstraint("kind not in ('holiday', 'advance') or low is not null", name="begins_somewhere"),
+        CheckConstraint("kind <> 'holiday' or high is not null", name="holiday_ends"),
+        CheckConstraint("kind <> 'route' or num_nonnulls(origin, destination) > 0", name="route_goes_somewhere"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]
+    label: Mapped[str]
+    code: Mapped[str] = mapped_column(String(2), server_default="")
+    factor_bp: Mapped[int]
+    low: Mapped[int | None]
+    high: Mapped[int | None]
+    origin: Mapped[str | None] = mapped_column(String(3))
+    destination: Mapped[str | None] = mapped_column(String(3))
+    cabin: Mapped[str | None]
+    valid_from: Mapped[date]
+    valid_to: Mapped[date | None]
+    source: Mapped[str]
+
+
+class FareClassRow(Base):
+    """A booking class of a cabin: one letter, nested in the dearer ones, and how its demand comes in.
+
+    `demand_bp` of a cabin's seats are wanted in this class on a usual flight, give or take `sigma_bp`, evenly over the
+    last `booking_days` before departure. They stand in until a route has a history of its own.
+    """
+
+    __tablename__ = "fare_classes"
+    __table_args__ = (
+        UniqueConstraint("cabin", "position"),
+        CheckConstraint(f"cabin in {CABINS}", name="cabin_known"),
+        CheckConstraint("letter ~ '^[A-Z]$'", name="letter_is_one"),
+        CheckConstraint("factor_bp between 1000 and 100000", name="factor_believable"),
+        CheckConstraint("demand_bp >= 0 and sigma_bp >= 0 and booking_days > 0", name="demand_believable"),
+    )
+
+    cabin: Mapped[str] = mapped_column(primary_key=True)
+    letter: Mapped[str] = mapped_column(String(1), primary_key=True)
+    position: Mapped[int]
+    factor_bp: Mapped[int]
+    demand_bp: Mapped[int]
+    sigma_bp: Mapped[int]
+    booking_days: Mapped[int]
 
 
 class Tax(Base):

@@ -3,8 +3,9 @@
 A quote is made of lines for ONE passenger of each type, and its total is the sum of count × lines, to the cent. So a
 price never depends on the order of the passengers or on how a party is split.
 
-- fare: the segments' base fares together, times the brand's factor, half a cent up; a child pays 75 %, an infant on a
-  lap 10 % of an adult's fare.
+- fare: what each segment comes to (pricing.steps), together, times the brand's factor, half a cent up; a child pays
+  75 %, an infant on a lap 10 % of an adult's fare. All segments are sold in one booking class: the cheapest that is
+  open on every one of them for the whole party.
 - percent taxes: their rates together on that passenger's fare, rounded once, then split by rate.
 - fixed taxes: once for a direction (per_passenger) or for each segment they hold on (per_segment, up to `at_most`).
   They are turned into the fare's currency one by one.
@@ -14,17 +15,17 @@ price never depends on the order of the passengers or on how a party is split.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import pairwise
 from typing import Any
 
 from portal.kit.money import Money, digits, share, split
 from portal.pricing.errors import MixedCurrencies, NoRate, UnknownBrand
+from portal.pricing.steps import FLOOR, NO_RULES, WHOLE_BP, FareClass, Lane, SegmentPrice, Tariff, fare_basis, times
 
 TYPES = ("adult", "child", "infant")
 FARE_PERCENT = {"adult": 100, "child": 75, "infant": 10}
-WHOLE_BP = 10_000
 HOME_CURRENCY = "USD"
 
 
@@ -55,13 +56,19 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFare:
-    """What pricing needs to know of a flight: its lowest economy fare before taxes, where, and when (local day)."""
+    """What pricing needs to know of a flight: its base fare for an adult in economy, where, and when (local day).
+
+    `load_at` is the stair of the cabin's Ladder that it stands on.
+    """
 
     fare_minor: int
     currency: str
     origin_country: str
     destination_country: str
     departs_on: date
+    origin: str = ""
+    destination: str = ""
+    load_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +82,26 @@ class PriceLine:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A whole price: `per_type` holds the lines for one passenger of each type that travels."""
+    """A whole price: `per_type` holds the lines for one passenger of each type that travels.
+
+    `segments` are the printed steps of each flight's fare; their sum times `brand_bp` is an adult's fare.
+    """
 
     currency: str
     total_minor: int
     per_type: dict[str, tuple[PriceLine, ...]]
+    booking_class: str = ""
+    fare_basis: str = ""
+    segments: tuple[SegmentPrice, ...] = ()
+    brand_bp: int = WHOLE_BP
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """When something is sold, and in which class: its place in the cabin's classes, counted from the dearest."""
+
+    on: date
+    class_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +186,7 @@ class PriceBook:
     brands: Mapping[tuple[str, str], Brand]
     taxes: tuple[TaxRule, ...]
     rates: Mapping[str, int]
+    tariff: Tariff = field(default_factory=Tariff, repr=False)
     known: dict[tuple[Chain, date, str, str], dict[str, Levies]] = field(default_factory=dict, repr=False)
 
     def brand(self, cabin: str, brand: str) -> Brand:
@@ -221,13 +244,52 @@ def _levies_of(book: PriceBook, due: Sequence[tuple[TaxRule, int]], passenger: s
     return Levies(rates, tuple(line for line in fixed if line.amount_minor))
 
 
-def quote(book: PriceBook, segments: Sequence[SegmentFare], *, cabin: str, brand: str, party: Party) -> Quote:
-    """Return the whole price of one direction for `party`; raises UnknownBrand, MixedCurrencies or NoRate."""
-    currency = one_currency(segments)
-    fare = share(sum(segment.fare_minor for segment in segments), book.brand(cabin, brand).factor_bp, WHOLE_BP)
+def quote(
+    book: PriceBook,
+    segments: Sequence[SegmentFare],
+    *,
+    cabin: str,
+    brand: str,
+    party: Party,
+    sale: Sale | None = None,
+) -> Quote:
+    """Return the whole price of one direction for `party`; raises UnknownBrand, MixedCurrencies or NoRate.
+
+    Without a `sale` the base fares stand as they are, and the class is the one that the brand is filed in.
+    """
+    one_currency(segments)
+    lanes = [_lane(book, segment, cabin, sale) for segment in segments]
+    fare_class = _class(book, cabin, sale)
+    ladder = book.tariff.ladder(cabin=cabin, today=sale.on) if sale else FLOOR
+    priced = tuple(
+        book.tariff.price(segment.fare_minor, lane, ladder.rules[segment.load_at], fare_class)
+        for segment, lane in zip(segments, lanes, strict=True)
+    )
+    made = quote_of(book, sum(one.fare_minor for one in priced), segments, cabin=cabin, brand=brand, party=party)
+    letter = made.booking_class if fare_class is None else fare_class.letter
+    return replace(made, booking_class=letter, fare_basis=fare_basis(letter, lanes[0], brand), segments=priced)
+
+
+def _lane(book: PriceBook, segment: SegmentFare, cabin: str, sale: Sale | None) -> Lane:
+    if sale is None:
+        return NO_RULES
+    return book.tariff.lane(segment.origin, segment.destination, cabin=cabin, on=segment.departs_on, today=sale.on)
+
+
+def _class(book: PriceBook, cabin: str, sale: Sale | None) -> FareClass | None:
+    classes = book.tariff.classes.get(cabin, ())
+    return classes[sale.class_at] if sale and classes else None
+
+
+def quote_of(
+    book: PriceBook, fare_minor: int, segments: Sequence[SegmentFare], *, cabin: str, brand: str, party: Party
+) -> Quote:
+    """Return the whole price where the segments come to `fare_minor` already; raises UnknownBrand or NoRate."""
+    sold, currency = book.brand(cabin, brand), segments[0].currency
+    fare = times(fare_minor, sold.factor_bp)
     levies = book.levies(chain_of(segments), on=segments[0].departs_on, cabin=cabin, currency=currency)
     per_type = {name: _lines(fare, name, levies[name]) for name in party.counts}
-    return Quote(currency, total_of(per_type, party), per_type)
+    return Quote(currency, total_of(per_type, party), per_type, sold.booking_class, brand_bp=sold.factor_bp)
 
 
 def one_currency(segments: Sequence[SegmentFare]) -> str:

@@ -1,6 +1,7 @@
 """The price book: loaded whole, remembered for a minute, and its first rows put in place.
 
-The reference rows stand beside this file as brands.csv, taxes.csv and rates.csv, each tax with its legal source.
+The reference rows stand beside this file as brands.csv, fare_rules.csv, fare_classes.csv, taxes.csv and rates.csv,
+each rule and tax with its source.
 Loading them adds what is missing and never touches a row that is there: staff may have changed it.
 """
 
@@ -16,8 +17,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from portal.kit.model import Base
-from portal.pricing.models import ExchangeRate, FareBrand, Tax
+from portal.pricing.models import ExchangeRate, FareBrand, FareClassRow, FareRuleRow, Tax
 from portal.pricing.rules import Brand, PriceBook, TaxRule
+from portal.pricing.steps import FareClass, FareRule, Tariff, dearest_first
 
 BOOK_SECONDS = 60
 HERE = Path(__file__).parent
@@ -41,7 +43,17 @@ def read_book(session: Session) -> PriceBook:
     rates = session.execute(
         select(ExchangeRate.currency, ExchangeRate.millionths_per_usd).order_by(ExchangeRate.valid_from)
     )
-    return PriceBook({(one.cabin, one.brand): one for one in brands}, tuple(taxes), {row[0]: row[1] for row in rates})
+    known = {row[0]: row[1] for row in rates}
+    return PriceBook({(one.cabin, one.brand): one for one in brands}, tuple(taxes), known, read_tariff(session))
+
+
+def read_tariff(session: Session) -> Tariff:
+    """Return price rules and booking classes as they stand now; a cabin's classes stand dearest first."""
+    rules = tuple(FareRule(**_values(row, FareRule)) for row in session.scalars(select(FareRuleRow)))
+    classes: dict[str, list[FareClass]] = {}
+    for row in session.scalars(select(FareClassRow)):
+        classes.setdefault(row.cabin, []).append(FareClass(**_values(row, FareClass)))
+    return Tariff(rules, {cabin: dearest_first(rows) for cabin, rows in classes.items()})
 
 
 def forget_books() -> None:
@@ -61,9 +73,11 @@ def _tax(row: Tax) -> TaxRule:
 
 
 def ensure_reference_rows(session: Session) -> None:
-    """Put brands, taxes and exchange rates in place where they are missing; what is there stays as it is."""
+    """Put brands, fare rules, classes, taxes and rates in place where missing; what is there stays as it is."""
     files: tuple[tuple[type[Base], str], ...] = (
         (FareBrand, "brands.csv"),
+        (FareRuleRow, "fare_rules.csv"),
+        (FareClassRow, "fare_classes.csv"),
         (Tax, "taxes.csv"),
         (ExchangeRate, "rates.csv"),
     )
@@ -81,7 +95,7 @@ def _rows(table: Table, path: Path) -> list[dict[str, Any]]:
 def _cell(table: Table, name: str, text: str) -> Any:
     kind = table.columns[name].type
     if text == "":
-        return None
+        return None if table.columns[name].nullable else ""
     if name in ("origins", "destinations"):
         return text.split()
     if isinstance(kind, Boolean):
