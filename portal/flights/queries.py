@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ PLACE = "{0}.code, {0}.name, {0}.city, {0}.country, {0}.country_name, {0}.time_z
 VIEW = f"""
     select f.id, f.public_id, f.carrier, c.name, f.number, f.departs_on, f.departure_local, f.arrival_local,
            f.departure_at, f.arrival_at, f.aircraft, a.name, f.distance_km, f.status,
-           {PLACE.format("o")}, {PLACE.format("d")}
+           {PLACE.format("o")}, {PLACE.format("d")}, f.estimated_departure_at, f.estimated_arrival_at, f.sale_closed_at
     from flights f join carriers c on c.code = f.carrier join aircraft_types a on a.code = f.aircraft
     join airports o on o.code = f.origin join airports d on d.code = f.destination
 """  # noqa: S608 – constant lists of columns
@@ -35,7 +35,8 @@ FREE = text(
 CABIN_MAPS = text(
     f"""
     select c.cabin, a.first_row, a.last_row, a.layout, a.exit_rows,
-           case when f.status = 'scheduled' and f.departure_at > now() then {FREE_SEATS} else 0 end
+           case when f.status = 'scheduled' and f.sale_closed_at is null and f.departure_at > now()
+               then {FREE_SEATS} else 0 end
     from flights f join flight_cabins c on c.flight_id = f.id
     join aircraft_cabins a on a.aircraft = f.aircraft and a.cabin = c.cabin
     where f.id = :flight_id order by a.first_row
@@ -101,6 +102,25 @@ class FlightView:
     aircraft_name: str
     distance_km: int
     status: str
+    estimated_departure_at: datetime | None = None
+    estimated_arrival_at: datetime | None = None
+    sale_closed_at: datetime | None = None
+
+    @property
+    def delay_minutes(self) -> int:
+        """Minutes by which it is expected to land later than scheduled; 0 while nothing else is known."""
+        late = self.estimated_arrival_at - self.arrival_at if self.estimated_arrival_at else timedelta(0)
+        return round(late.total_seconds() / 60)
+
+    @property
+    def leaves_at(self) -> datetime:
+        """The instant at which it is expected to leave."""
+        return self.estimated_departure_at or self.departure_at
+
+    @property
+    def lands_at(self) -> datetime:
+        """The instant at which it is expected to land."""
+        return self.estimated_arrival_at or self.arrival_at
 
     @property
     def designator(self) -> str:
@@ -159,5 +179,5 @@ def broken_counters(session: Session) -> list[BrokenCounter]:
 
 
 def _view(row: Any) -> FlightView:
-    cells = [*row[:5], Place(*row[14:22]), Place(*row[22:30]), *row[5:14]]
+    cells = [*row[:5], Place(*row[14:22]), Place(*row[22:30]), *row[5:14], *row[30:]]
     return FlightView(*cells)

@@ -20,8 +20,11 @@ KEPT = ", ".join(DatedFlight._fields[1:])
 SAME_KEY = "f.carrier = s.carrier and f.number = s.number and f.origin = s.origin and f.departs_on = s.departs_on"
 # What a traveller has bought: it cannot be changed by a file once seats are held or sold. The fare can.
 SCHEDULE = "destination, departure_local, arrival_local, departure_at, arrival_at, aircraft"
-BOUGHT = " or ".join(f"f.{name} <> s.{name}" for name in SCHEDULE.split(", "))
-DIFFERS = f"({BOUGHT} or f.fare_minor <> s.fare_minor or f.currency <> s.currency)"
+# What staff have changed since, or do not sell at the moment, stays as they left it: a file is not news of today.
+STEERED = "(f.steered_at is not null or f.sale_closed_at is not null)"
+MOVED = " or ".join(f"f.{name} <> s.{name}" for name in SCHEDULE.split(", "))
+BOUGHT = f"(not {STEERED} and ({MOVED}))"
+DIFFERS = f"(not {STEERED} and ({MOVED} or f.fare_minor <> s.fare_minor or f.currency <> s.currency))"
 SOLD = "exists (select 1 from flight_cabins c where c.flight_id = f.id and c.sold + c.held > 0)"
 
 STAGE = text(
@@ -63,7 +66,7 @@ LOCK = text(
 REFIT = text(
     f"""
     delete from flight_cabins where flight_id in (
-        select f.id from staged s join flights f on {SAME_KEY} where f.aircraft <> s.aircraft)
+        select f.id from staged s join flights f on {SAME_KEY} where f.aircraft <> s.aircraft and not {STEERED})
     """  # noqa: S608 – constants
 )
 CHANGE = text(

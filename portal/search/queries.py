@@ -1,7 +1,7 @@
 """Itineraries out of PostgreSQL: every non-stop and one-stop way of a day, in one round trip.
 
-An itinerary counts when every flight is scheduled, leaves later than sales close, and has the seats free in the cabin
-(lapsed holds counted as free); when a connection stays at one airport, allows the minimum connection time (60 minutes
+An itinerary counts when every flight is scheduled and on sale, leaves later than sales close, and has the seats free
+in the cabin (lapsed holds counted as free); when a connection stays at one airport, allows the minimum connection time (60 minutes
 between two domestic flights, else 90) and waits at most 24 hours; and when it neither passes its own origin or
 destination again nor mixes currencies. Nothing else is left out.
 
@@ -38,7 +38,7 @@ LEGS = f"""
            f.fare_minor, f.currency, s.free
     from flights f join flight_cabins c on c.flight_id = f.id and c.cabin = :cabin
          cross join lateral (select {FREE} as free) s
-    where f.status = 'scheduled' and s.free >= :seats
+    where f.status = 'scheduled' and f.sale_closed_at is null and s.free >= :seats
           and f.departure_at > now() + make_interval(mins => {SALES_CLOSE_MINUTES})
 """  # noqa: S608 – constants
 DIRECT = """
@@ -132,7 +132,8 @@ CHEAPEST = text(
         from flights f join flight_cabins c on c.flight_id = f.id and c.cabin = :cabin
              cross join lateral (select {FREE} as free) s
         where f.origin = :origin and f.destination = :destination and f.departs_on between :first and :last
-              and f.status = 'scheduled' and f.departure_at > now() + make_interval(mins => {SALES_CLOSE_MINUTES})
+              and f.status = 'scheduled' and f.sale_closed_at is null
+              and f.departure_at > now() + make_interval(mins => {SALES_CLOSE_MINUTES})
     ) l where l.free >= :seats group by 1, 2 order by 1, 2
     """  # noqa: S608 – constants
 )
@@ -144,7 +145,7 @@ SOON = text(
         from flights f join flight_cabins c on c.flight_id = f.id and c.cabin = 'economy'
              join airports o on o.code = f.origin join airports d on d.code = f.destination
         where f.departure_at between now() + interval '5 days' and now() + interval '7 days'
-              and f.status = 'scheduled' and {FREE} > 0
+              and f.status = 'scheduled' and f.sale_closed_at is null and {FREE} > 0
         order by f.origin, f.destination, f.fare_minor
     ) cheapest order by rank desc, origin, destination limit 60
     """  # noqa: S608 – constants
