@@ -86,6 +86,46 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_fare_rules_key")),
     )
     op.create_table(
+        "promotions",
+        sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("code", sa.String(length=20), nullable=False),
+        sa.Column("label", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("amount", sa.Integer(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("minimum_minor", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("cap_minor", sa.Integer(), nullable=True),
+        sa.Column("sale_from", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("sale_to", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("travel_from", sa.Date(), nullable=True),
+        sa.Column("travel_to", sa.Date(), nullable=True),
+        sa.Column("routes", sa.ARRAY(sa.String(length=7)), nullable=True),
+        sa.Column("brands", sa.ARRAY(sa.String()), nullable=True),
+        sa.Column("cabins", sa.ARRAY(sa.String()), nullable=True),
+        sa.Column("total_uses", sa.Integer(), nullable=True),
+        sa.Column("per_customer", sa.Integer(), nullable=True),
+        sa.Column("used", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "amount > 0 and (kind <> 'percent' or amount <= 10000)", name=op.f("ck_promotions_amount_sensible")
+        ),
+        sa.CheckConstraint("code ~ '^[A-Z0-9][A-Z0-9-]{2,19}$'", name=op.f("ck_promotions_code_readable")),
+        sa.CheckConstraint("kind in ('percent', 'amount')", name=op.f("ck_promotions_kind_known")),
+        sa.CheckConstraint("minimum_minor >= 0 and cap_minor > 0", name=op.f("ck_promotions_limits_sensible")),
+        sa.CheckConstraint("sale_to is null or sale_to > sale_from", name=op.f("ck_promotions_sale_in_order")),
+        sa.CheckConstraint("total_uses > 0 and per_customer > 0", name=op.f("ck_promotions_uses_positive")),
+        sa.CheckConstraint(
+            "travel_to is null or travel_from is null or travel_to >= travel_from",
+            name=op.f("ck_promotions_travel_in_order"),
+        ),
+        sa.CheckConstraint(
+            "used >= 0 and (total_uses is null or used <= total_uses)", name=op.f("ck_promotions_never_overused")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_promotions")),
+        sa.UniqueConstraint("code", name=op.f("uq_promotions_code")),
+    )
+    op.create_table(
         "alerts",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("origin", sa.String(length=3), nullable=False),
@@ -173,6 +213,44 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["home_airport"], ["airports.code"], name=op.f("fk_preferences_home_airport")),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_preferences_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_preferences")),
+    )
+    op.create_table(
+        "promotion_uses",
+        sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("promotion_id", sa.Integer(), nullable=False),
+        sa.Column("holder", sa.Uuid(), nullable=False),
+        sa.Column("customer", sa.String(), nullable=True),
+        sa.Column("slot", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("state", sa.String(), server_default="held", nullable=False),
+        sa.Column("amount_minor", sa.Integer(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("taken_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("state in ('held', 'used', 'returned')", name=op.f("ck_promotion_uses_state_known")),
+        sa.CheckConstraint("amount_minor >= 0 and slot > 0", name=op.f("ck_promotion_uses_amounts_sensible")),
+        sa.ForeignKeyConstraint(["promotion_id"], ["promotions.id"], name=op.f("fk_promotion_uses_promotion_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_promotion_uses")),
+    )
+    op.create_index(
+        "ix_promotion_uses_held",
+        "promotion_uses",
+        ["promotion_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'held'"),
+    )
+    op.create_index(
+        "uq_promotion_uses_holder",
+        "promotion_uses",
+        ["holder"],
+        unique=True,
+        postgresql_where=sa.text("state <> 'returned'"),
+    )
+    op.create_index(
+        "uq_promotion_uses_slot",
+        "promotion_uses",
+        ["promotion_id", "customer", "slot"],
+        unique=True,
+        postgresql_where=sa.text("state <> 'returned' and customer is not null"),
     )
     op.create_table(
         "saved_travellers",
@@ -482,6 +560,7 @@ def upgrade() -> None:
     op.add_column("flights", sa.Column("sale_closed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("flights", sa.Column("steered_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("passengers", sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("payments", sa.Column("purpose", sa.Uuid(), nullable=True))
     op.add_column("tickets", sa.Column("status", sa.String(), server_default="open", nullable=False))
     op.add_column("tickets", sa.Column("in_exchange_for", sa.String(length=13), nullable=True))
     op.drop_constraint(op.f("uq_tickets_passenger_id"), "tickets", type_="unique")
@@ -520,6 +599,7 @@ def downgrade() -> None:
     )
     op.drop_column("tickets", "in_exchange_for")
     op.drop_column("tickets", "status")
+    op.drop_column("payments", "purpose")
     op.drop_column("passengers", "cancelled_at")
     op.drop_column("flights", "steered_at")
     op.drop_column("flights", "sale_closed_at")
@@ -562,11 +642,22 @@ def downgrade() -> None:
     op.drop_table("amendments")
     op.drop_index("ix_saved_travellers_user_id_created_at", table_name="saved_travellers")
     op.drop_table("saved_travellers")
+    op.drop_index(
+        "uq_promotion_uses_slot",
+        table_name="promotion_uses",
+        postgresql_where=sa.text("state <> 'returned' and customer is not null"),
+    )
+    op.drop_index(
+        "uq_promotion_uses_holder", table_name="promotion_uses", postgresql_where=sa.text("state <> 'returned'")
+    )
+    op.drop_index("ix_promotion_uses_held", table_name="promotion_uses", postgresql_where=sa.text("state = 'held'"))
+    op.drop_table("promotion_uses")
     op.drop_table("preferences")
     op.drop_table("favourite_routes")
     op.drop_index("uq_alerts_once", table_name="alerts", postgresql_where=sa.text("state in ('pending', 'active')"))
     op.drop_index("ix_alerts_user_id", table_name="alerts")
     op.drop_index("ix_alerts_due", table_name="alerts", postgresql_where=sa.text("state = 'active'"))
     op.drop_table("alerts")
+    op.drop_table("promotions")
     op.drop_table("fare_rules")
     op.drop_table("fare_classes")

@@ -41,7 +41,7 @@ def _cabin(cabin: CabinMap) -> CabinOut:
 
 
 def _row(cabin: CabinMap, number: int) -> RowOut:
-    seats = rules.seat_row(number, cabin.layout, cabin.exit_rows)
+    seats = rules.seat_row(number, cabin.layout, cabin.exit_rows, first_row=cabin.first_row)
     shown = (SeatOut(seat=s.name, available=cabin.free > 0, features=s.features) if s else None for s in seats)
     return RowOut(number=number, seats=tuple(shown))
 

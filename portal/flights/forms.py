@@ -74,7 +74,7 @@ class SeatOut(Wire):
 
     seat: str
     available: bool
-    features: tuple[Literal["window", "middle", "aisle", "exit"], ...]
+    features: tuple[Literal["window", "middle", "aisle", "exit", "legroom", "front"], ...]
     price: PriceOut | None = None
 
 
