@@ -37,3 +37,9 @@ class ChargeOver(Conflict):
     """The sandbox page of a charge that has ended already."""
 
     code, title = "charge_over", "This payment has already ended"
+
+
+class NotEnough(Conflict):
+    """More is to go back than came in and is left."""
+
+    code, title = "nothing_left_to_refund", "There is not so much left to give back"

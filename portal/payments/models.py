@@ -19,7 +19,8 @@ SANDBOX_STATES = ("open", "challenge", "processing", "succeeded", "declined", "c
 class Payment(Base):
     """One attempt to take money for a payable. Unknown is `pending`: we are checking, never failed.
 
-    `applied_at` says when its money was put to use: added to what the payable has paid, or sent back as a refund.
+    `purpose` names what of the payable it pays for, if not the whole of it (an amendment of a booking). `applied_at`
+    says when its money was put to use: added to what the payable has paid, or sent back as a refund.
     """
 
     __tablename__ = "payments"
@@ -36,6 +37,7 @@ class Payment(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
     payable: Mapped[UUID] = mapped_column(index=True)
+    purpose: Mapped[UUID | None]
     amount_minor: Mapped[int]
     currency: Mapped[str] = mapped_column(String(3))
     gateway: Mapped[str]

@@ -7,6 +7,7 @@ with it, so that a process that dies in between leaves a trace that somebody fol
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, update
@@ -14,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from portal.kit import clock, outbox
-from portal.payments.errors import KeyTaken, UnknownPayment
+from portal.payments.errors import KeyTaken, NotEnough, UnknownPayment
 from portal.payments.models import Payment, Refund
 from portal.payments.rules import FIRST_CHECK, Order, Outcome, next_state
 
@@ -22,14 +23,28 @@ NEVER_ARRIVED = timedelta(minutes=2)
 
 
 def begin(
-    session: Session, *, payable: UUID, amount_minor: int, currency: str, method: str, key: str, gateway: str
+    session: Session,
+    *,
+    payable: UUID,
+    amount_minor: int,
+    currency: str,
+    method: str,
+    key: str,
+    gateway: str,
+    purpose: UUID | None = None,
 ) -> Payment:
     """Write down that money is about to be asked for; the same payable and key give the same payment.
 
     Raises KeyTaken when the key came with another amount. The gateway is asked only after this is committed.
     """
-    values = {"payable": payable, "amount_minor": amount_minor, "currency": currency, "method": method}
-    fresh = insert(Payment).values(**values, idempotency_key=key, gateway=gateway).on_conflict_do_nothing()
+    values: dict[str, Any] = {
+        "payable": payable,
+        "amount_minor": amount_minor,
+        "currency": currency,
+        "method": method,
+    }
+    values |= {"idempotency_key": key, "gateway": gateway, "purpose": purpose}
+    fresh = insert(Payment).values(values).on_conflict_do_nothing()
     made: Payment | None = session.scalar(fresh.returning(Payment))
     if made is not None:
         due = clock.now() + FIRST_CHECK
@@ -94,6 +109,41 @@ def refund(session: Session, payment: Payment, *, reason: str, amount_minor: int
         return session.scalars(known).one()
     outbox.post(session, "payment.refund", key=str(made), refundId=str(made))
     return made
+
+
+def refund_payable(
+    session: Session,
+    *,
+    payable: UUID,
+    amount_minor: int,
+    reason: str,
+    to: str = "original",  # noqa: ARG001 – one way back so far
+    owner: str | None = None,  # noqa: ARG001 – whose credit it would be
+) -> list[UUID]:
+    """Send `amount_minor` of what came in for `payable` back, newest payments first; returns the refunds' ids.
+
+    Never more than a payment has left. Raises NotEnough when all of them together have less; the caller's transaction
+    must be rolled back then.
+    """
+    left, made = amount_minor, []
+    for payment, kept in _refundable(session, payable):
+        part = min(left, kept)
+        if part > 0:
+            made.append(refund(session, payment, reason=reason, amount_minor=part))
+            left -= part
+    if left > 0:
+        raise NotEnough()
+    return made
+
+
+def _refundable(session: Session, payable: UUID) -> list[tuple[Payment, int]]:
+    back = select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
+        Refund.payment_id == Payment.id, Refund.state != "failed"
+    )
+    mine = select(Payment, Payment.amount_minor - back.scalar_subquery()).where(
+        Payment.payable == payable, Payment.state == "succeeded", Payment.applied_at.is_not(None)
+    )
+    return [(row[0], row[1]) for row in session.execute(mine.order_by(Payment.created_at.desc(), Payment.id))]
 
 
 def refund_order(session: Session, refund_id: UUID) -> tuple[str, int] | None:
