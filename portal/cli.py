@@ -32,12 +32,14 @@ from portal.kit.errors import ConfigurationError, Invalid
 from portal.kit.settings import ROOT, Settings, read
 from portal.kit.validation import parse
 from portal.places import service as places
+from portal.pricing import promotions
 from portal.pricing import service as pricing
 
 # Each step brings one room's part of the demo up to date, and returns how many rows that added, if it counts them.
 DEMO_STEPS: tuple[tuple[str, Callable[[Session], int | None]], ...] = (
     ("Airports", lambda session: _load_places(session)),
     ("Brands and taxes", pricing.ensure_reference_rows),
+    ("Promotions", promotions.ensure_demo),
     ("Flights, from 60 days ago to a year ahead", lambda session: flights.extend_demo(session, clock.now().date())),
     ("Accounts", accounts.ensure_demo_users),
     ("Sales of the last 60 days", analytics.ensure_demo_history),

@@ -12,6 +12,7 @@ from portal.kit.model import Base
 from portal.payments import models as payments
 from portal.places import models as places
 from portal.pricing import models as pricing
+from portal.pricing import promotions
 from portal.tickets import models as tickets
 from portal.watches import models as watches
 
@@ -28,6 +29,7 @@ ROOMS = (
     payments,
     places,
     pricing,
+    promotions,
     tickets,
     watches,
 )

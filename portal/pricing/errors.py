@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.kit.errors import Invalid, Unavailable
+from portal.kit.errors import FieldError, Invalid, Unavailable
 
 
 class MixedCurrencies(Invalid):
@@ -21,3 +21,12 @@ class NoRate(Unavailable):
     """A tax cannot be turned into the fare's currency: no exchange rate is known."""
 
     code, title = "no_exchange_rate", "We cannot price this flight right now"
+
+
+class PromotionRefused(Invalid):
+    """The code is unknown, not for this trip, not on sale, or used up; the sentence says which."""
+
+    code, title = "promotion_refused", "This code cannot be used here"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail, errors=[FieldError("promoCode", detail)] if detail else ())
