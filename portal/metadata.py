@@ -6,6 +6,7 @@ from portal.accounts import models as accounts
 from portal.analytics import models as analytics
 from portal.booking import models as booking
 from portal.checkin import models as checkin
+from portal.disruptions import models as disruptions
 from portal.flights import models as flights
 from portal.kit import audit, idempotency, mail, outbox
 from portal.kit.model import Base
@@ -22,6 +23,7 @@ ROOMS = (
     audit,
     booking,
     checkin,
+    disruptions,
     flights,
     idempotency,
     mail,

@@ -15,6 +15,24 @@ depends_on = None
 def upgrade() -> None:
 
     op.create_table(
+        "carrier_change_rules",
+        sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("minutes", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.CheckConstraint("kind in ('answer', 'refund', 'clock')", name=op.f("ck_carrier_change_rules_kind_known")),
+        sa.CheckConstraint(
+            "scope in ('any', 'domestic', 'international')", name=op.f("ck_carrier_change_rules_scope_known")
+        ),
+        sa.CheckConstraint("minutes > 0", name=op.f("ck_carrier_change_rules_minutes_positive")),
+        sa.CheckConstraint("valid_to >= valid_from", name=op.f("ck_carrier_change_rules_days_in_order")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_carrier_change_rules")),
+        sa.UniqueConstraint("kind", "scope", "valid_from", name=op.f("uq_carrier_change_rules_kind_scope_valid_from")),
+    )
+    op.create_table(
         "fare_classes",
         sa.Column("cabin", sa.String(), nullable=False),
         sa.Column("letter", sa.String(length=1), nullable=False),
@@ -331,6 +349,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("flight_id", name=op.f("pk_boardings")),
     )
     op.create_table(
+        "disruptions",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("flight_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("before", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("after", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("made_by", sa.Uuid(), nullable=True),
+        sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("state", sa.String(), server_default="draft", nullable=False),
+        sa.Column("announced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'announced') = (announced_at is not null)", name=op.f("ck_disruptions_announced_has_instant")
+        ),
+        sa.CheckConstraint("kind in ('delay', 'retime', 'cancel', 'swap')", name=op.f("ck_disruptions_kind_known")),
+        sa.CheckConstraint("state in ('draft', 'announced')", name=op.f("ck_disruptions_state_known")),
+        sa.ForeignKeyConstraint(
+            ["flight_id"], ["flights.id"], name=op.f("fk_disruptions_flight_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_disruptions")),
+    )
+    op.create_index("ix_disruptions_flight_id", "disruptions", ["flight_id"], unique=False)
+    op.create_index("ix_disruptions_made_at", "disruptions", ["made_at"], unique=False)
+    op.create_table(
         "waits",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("place", sa.Integer(), sa.Identity(always=False), nullable=False),
@@ -379,6 +421,62 @@ def upgrade() -> None:
         ["flight_id", "cabin", sa.literal_column("lower(email)")],
         unique=True,
         postgresql_where=sa.text("state in ('waiting', 'offered')"),
+    )
+    op.create_table(
+        "affected_bookings",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("disruption_id", sa.Uuid(), nullable=False),
+        sa.Column("booking_id", sa.Uuid(), nullable=False),
+        sa.Column("slice_position", sa.Integer(), nullable=False),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("shift_minutes", sa.Integer(), nullable=False),
+        sa.Column("by_right", sa.Boolean(), nullable=False),
+        sa.Column("needs_answer", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(), server_default="noted", nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("remind_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reminders", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("refund_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("decided_by", sa.Uuid(), nullable=True),
+        sa.Column("amendment_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "(state in ('noted', 'told')) = (decided_at is null)", name=op.f("ck_affected_bookings_decided_has_instant")
+        ),
+        sa.CheckConstraint(
+            "state <> 'told' or told_at is not null", name=op.f("ck_affected_bookings_told_has_instant")
+        ),
+        sa.CheckConstraint(
+            "state in ('noted', 'told', 'accepted', 'rebooked', 'refunded', 'lapsed')",
+            name=op.f("ck_affected_bookings_state_known"),
+        ),
+        sa.CheckConstraint(
+            "why in ('cancelled', 'misconnected', 'no_seat', 'retimed', 'delayed', 'swapped')",
+            name=op.f("ck_affected_bookings_why_known"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["booking_id"], ["bookings.id"], name=op.f("fk_affected_bookings_booking_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["disruption_id"], ["disruptions.id"], name=op.f("fk_affected_bookings_disruption_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_affected_bookings")),
+        sa.UniqueConstraint("disruption_id", "booking_id", name=op.f("uq_affected_bookings_disruption_id_booking_id")),
+    )
+    op.create_index("ix_affected_bookings_booking_id", "affected_bookings", ["booking_id"], unique=False)
+    op.create_index(
+        "ix_affected_bookings_refund_at",
+        "affected_bookings",
+        ["refund_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'told'"),
+    )
+    op.create_index(
+        "ix_affected_bookings_remind_at",
+        "affected_bookings",
+        ["remind_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'told'"),
     )
     op.create_table(
         "booking_items",
@@ -583,6 +681,13 @@ def upgrade() -> None:
     op.execute(
         """alter table tickets add constraint ck_tickets_status_known CHECK (((status)::text = ANY ((ARRAY['open'::character varying, 'exchanged'::character varying, 'refunded'::character varying, 'void'::character varying])::text[])))"""
     )
+    op.execute("""
+insert into carrier_change_rules (kind, scope, minutes, source, valid_from) values
+    ('refund', 'domestic', 180, '14 CFR 260.2, significantly delayed or changed flight, (1) and (2)', '2024-10-28'),
+    ('refund', 'international', 360, '14 CFR 260.2, significantly delayed or changed flight, (1) and (2)', '2024-10-28'),
+    ('answer', 'any', 60, 'Conditions of carriage: below an hour nothing is asked', '2024-10-28'),
+    ('clock', 'any', 10080, 'Conditions of carriage, as 14 CFR 260.6 lets the carrier set: seven days', '2024-10-28')
+    """)
 
 
 def downgrade() -> None:
@@ -629,10 +734,21 @@ def downgrade() -> None:
     op.drop_index("ix_booking_items_flight_id", table_name="booking_items")
     op.drop_index("ix_booking_items_booking_id", table_name="booking_items")
     op.drop_table("booking_items")
+    op.drop_index(
+        "ix_affected_bookings_remind_at", table_name="affected_bookings", postgresql_where=sa.text("state = 'told'")
+    )
+    op.drop_index(
+        "ix_affected_bookings_refund_at", table_name="affected_bookings", postgresql_where=sa.text("state = 'told'")
+    )
+    op.drop_index("ix_affected_bookings_booking_id", table_name="affected_bookings")
+    op.drop_table("affected_bookings")
     op.drop_index("uq_waits_once", table_name="waits", postgresql_where=sa.text("state in ('waiting', 'offered')"))
     op.drop_index("ix_waits_user_id", table_name="waits")
     op.drop_index("ix_waits_line", table_name="waits", postgresql_where=sa.text("state = 'waiting'"))
     op.drop_table("waits")
+    op.drop_index("ix_disruptions_made_at", table_name="disruptions")
+    op.drop_index("ix_disruptions_flight_id", table_name="disruptions")
+    op.drop_table("disruptions")
     op.drop_table("boardings")
     op.drop_index("uq_amendments_paying", table_name="amendments", postgresql_where=sa.text("state = 'paying'"))
     op.drop_index("uq_amendments_idempotency_key", table_name="amendments")
@@ -661,3 +777,4 @@ def downgrade() -> None:
     op.drop_table("promotions")
     op.drop_table("fare_rules")
     op.drop_table("fare_classes")
+    op.drop_table("carrier_change_rules")

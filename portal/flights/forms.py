@@ -184,7 +184,7 @@ class TimetableParser:
         lands = self._keep(given["arrival_local"], _arrival)
         if ends is None or leaves is None or lands is None:
             return None
-        instants = self._keep("", lambda _: _instants(leaves, lands, ends))
+        instants = self._keep("", lambda _: instants_of(leaves, lands, ends))
         return (leaves, lands, *instants) if instants else None
 
     def _price(self, fare: str, currency: str) -> money.Money | None:
@@ -228,7 +228,8 @@ def _local(end: str, text: str) -> datetime:
     return local
 
 
-def _instants(leaves: datetime, lands: datetime, ends: tuple[Place, Place]) -> tuple[datetime, datetime]:
+def instants_of(leaves: datetime, lands: datetime, ends: tuple[Place, Place]) -> tuple[datetime, datetime]:
+    """Return the instants of two wall clocks at both ends; raises ValueError, with the reason, if they cannot be so."""
     here, there = (ZoneInfo(place.time_zone) for place in ends)
     start, end = _exact(leaves, here, ends[0]), _exact(lands, there, ends[1])
     if end <= start:  # in the night when clocks go back, an arrival may mean the second of two equal times

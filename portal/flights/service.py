@@ -107,7 +107,8 @@ def take_seats(session: Session, *, holder: UUID, wishes: Sequence[SeatWish], mi
     """Hold the wished seats for `holder` until the returned instant (the database's clock), all or none.
 
     Raises SoldOut where a cabin has too few free seats, lapsed holds counted as free, and FlightClosed where the flight
-    has left, is cancelled or is not sold at the moment; the caller's transaction must then be rolled back. A holder takes each cabin once.
+    has left, is cancelled or is not sold at the moment; the caller's transaction must then be rolled back. A holder
+    takes each cabin once.
     """
     deadlines = [_take(session, holder, wish, minutes) for wish in sorted(wishes)]
     return min(deadlines)
