@@ -8,15 +8,20 @@ import pkgutil
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import jinja2
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 
 import portal
+from deploy.local.services import TestServices
 from portal.app import ROUTES
 from portal.kit import db, web
 from portal.kit.settings import ROOT, Settings
@@ -95,6 +100,86 @@ def test_migrations_make_exactly_the_tables_of_the_models(settings: Settings) ->
         difference = compare_metadata(MigrationContext.configure(connection), metadata)
     engine.dispose()
     assert difference == []
+
+
+CHECKS = """
+    select r.relname || '.' || c.conname, pg_get_constraintdef(c.oid)
+    from pg_constraint c join pg_class r on r.oid = c.conrelid where c.contype = 'c'
+"""
+# What a schema is made of: columns, constraints, indexes, triggers, functions and sequences, each told in full.
+SCHEMA = """
+    select 'column ' || table_name || '.' || column_name, concat_ws(' ', data_type, is_nullable, column_default)
+    from information_schema.columns where table_schema = 'public'
+    union all select 'constraint ' || conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
+    from pg_constraint where connamespace = 'public'::regnamespace
+    union all select 'index ' || indexname, indexdef from pg_indexes where schemaname = 'public'
+    union all select 'trigger ' || tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid)
+    from pg_trigger where not tgisinternal
+    union all select 'function ' || p.proname, md5(p.prosrc) from pg_proc p
+    where p.pronamespace = 'public'::regnamespace
+        and not exists (select 1 from pg_depend d where d.objid = p.oid and d.deptype = 'e')
+    union all select 'sequence ' || sequencename, data_type::text from pg_sequences where schemaname = 'public'
+"""
+
+
+@pytest.fixture
+def empty(services: TestServices) -> Iterator[Engine]:
+    """A database with nothing in it, dropped afterwards."""
+    name = f"empty_{uuid4().hex}"
+    admin = create_engine(db.url_of(services.postgres.url_for("postgres")), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"create database {name}"))
+    engine = create_engine(db.url_of(services.postgres.url_for(name)), poolclass=NullPool)
+    try:
+        yield engine
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"drop database {name} with (force)"))
+        admin.dispose()
+
+
+def told(connection: Connection, statement: str) -> dict[str, str]:
+    return {row[0]: row[1] for row in connection.execute(text(statement))}
+
+
+def checks(connection: Connection) -> dict[str, str]:
+    """Return every check, made anew from its own words: PostgreSQL tells `in (…)` otherwise when it reads it again."""
+    for name, definition in told(connection, CHECKS).items():
+        table, _, constraint = name.partition(".")
+        anew = f"drop constraint {constraint}, add constraint {constraint} {definition}"
+        connection.exec_driver_sql(f"alter table {table} {anew}".replace("%", "%%"))
+    return told(connection, CHECKS)
+
+
+def test_migrations_make_exactly_the_checks_of_the_models(settings: Settings, empty: Engine) -> None:
+    with empty.begin() as connection:
+        connection.execute(text("create extension if not exists pg_trgm"))
+        metadata.create_all(connection)
+        meant = checks(connection)
+    with db.writing() as session:
+        made = checks(session.connection())
+    assert made == meant
+    assert len(made) > 20
+
+
+def test_the_schema_goes_down_and_up_again(empty: Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    config.attributes["url"] = empty.url
+
+    def schema() -> dict[str, str]:
+        with empty.connect() as connection:
+            return told(connection, SCHEMA)
+
+    command.upgrade(config, "20261123_first")
+    first = schema()
+    command.upgrade(config, "head")
+    whole = schema()
+    command.downgrade(config, "20261123_first")
+    assert schema() == first
+    command.upgrade(config, "head")
+    assert schema() == whole
+    assert len(whole) > len(first) > 100
 
 
 def test_every_address_has_one_door() -> None:
