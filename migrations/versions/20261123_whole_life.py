@@ -626,6 +626,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("ticket_number", "coupon_position", name=op.f("pk_no_shows")),
     )
     op.create_index("ix_no_shows_flight_id", "no_shows", ["flight_id"], unique=False)
+    op.add_column("booking_slices", sa.Column("fare_basis", sa.String(), server_default="", nullable=False))
     op.add_column(
         "booking_slices",
         sa.Column("pricing", postgresql.JSONB(astext_type=sa.Text()), server_default="[]", nullable=False),
@@ -720,6 +721,7 @@ def downgrade() -> None:
     op.drop_column("charges", "amendment_id")
     op.drop_column("booking_slices", "cancelled_at")
     op.drop_column("booking_slices", "pricing")
+    op.drop_column("booking_slices", "fare_basis")
     op.drop_index("ix_no_shows_flight_id", table_name="no_shows")
     op.drop_table("no_shows")
     op.drop_index("ix_check_ins_passenger_id", table_name="check_ins")

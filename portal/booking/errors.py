@@ -86,3 +86,38 @@ class TooManyPayments(Conflict):
     """So many cards were refused that the booking takes no more."""
 
     code, title = "too_many_payments", "Too many payments were refused for this booking"
+
+
+class UnknownAmendment(NotFound):
+    """No such change was quoted for this booking."""
+
+    title = "There is no such change"
+
+
+class QuoteExpired(Conflict):
+    """The quote, or the time to pay for what was confirmed, is over; nothing was done."""
+
+    code, title = "quote_expired", "This offer to change the booking has run out"
+
+
+class QuoteOutdated(Conflict):
+    """The booking was changed after the quote was made."""
+
+    code, title = "quote_outdated", "The booking was changed in the meantime"
+
+
+class AmendmentUnderWay(Conflict):
+    """Another change of the booking waits to be paid."""
+
+    code, title = "amendment_under_way", "Another change of this booking waits to be paid"
+
+    def __init__(self, amendment_id: UUID) -> None:
+        super().__init__("Pay for it, or drop it, and then go on.")
+        self.amendment_id = amendment_id
+        self.extra: dict[str, Any] = {"amendmentId": str(amendment_id)}
+
+
+class ActionClosed(Conflict):
+    """This cannot be done with the booking now; the detail says why."""
+
+    code, title = "action_closed", "This cannot be done with this booking now"

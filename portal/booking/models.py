@@ -90,6 +90,7 @@ class Slice(Base):
     cabin: Mapped[str]
     brand: Mapped[str]
     booking_class: Mapped[str] = mapped_column(String(1))
+    fare_basis: Mapped[str] = mapped_column(server_default="")
     conditions: Mapped[dict[str, Any]]
     pricing: Mapped[list[Any]] = mapped_column(server_default="[]")
     cancelled_at: Mapped[datetime | None]
@@ -271,9 +272,9 @@ class Coupon(Base):
 PARTS = text(
     """
     with sold as (
-        insert into booking_slices (booking_id, position, origin, destination, cabin, brand, booking_class, conditions,
-            pricing)
-        select :id, position, origin, destination, cabin, brand, booking_class, conditions, pricing
+        insert into booking_slices (booking_id, position, origin, destination, cabin, brand, booking_class, fare_basis,
+            conditions, pricing)
+        select :id, position, origin, destination, cabin, brand, booking_class, fare_basis, conditions, pricing
         from jsonb_populate_recordset(null::booking_slices, cast(:slices as jsonb))
     ), flown as (
         insert into booking_segments (booking_id, slice_position, position, flight_id)

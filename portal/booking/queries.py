@@ -127,6 +127,7 @@ def _slice(piece: Slice, flights: tuple[FlightView, ...]) -> SliceView:
         flights,
         piece.cancelled_at,
         tuple(piece.pricing),
+        piece.fare_basis,
     )
 
 
@@ -159,7 +160,9 @@ def _charges(session: Session, booking_id: UUID) -> tuple[ChargeView, ...]:
 def _items(session: Session, booking_id: UUID) -> tuple[ItemView, ...]:
     columns = [getattr(Item, name) for name in ItemView.__dataclass_fields__]
     mine = select(*columns).where(Item.booking_id == booking_id, Item.state == "active")
-    return tuple(ItemView(*row) for row in session.execute(mine.order_by(Item.created_at, Item.id)))
+    return tuple(
+        ItemView(*row) for row in session.execute(mine.order_by(Item.created_at, Item.kind, Item.code, Item.id))
+    )
 
 
 AMENDMENT = tuple(getattr(Amendment, name) for name in AmendmentView.__dataclass_fields__)

@@ -204,9 +204,9 @@ def name_fields(one: Named) -> dict[str, Any]:
 
 def slice_fields(offer: Offer) -> dict[str, Any]:
     """Return what is kept of an offer for its slice, the conditions as they were promised."""
-    kept = ("cabin", "brand", "booking_class", "conditions")
+    kept = ("cabin", "brand", "booking_class", "fare_basis", "conditions", "pricing")
     ends = {"origin": offer.slice_origin, "destination": offer.slice_destination}
-    return {**ends, **{name: getattr(offer, name) for name in kept}, "pricing": []}
+    return {**ends, **{name: getattr(offer, name) for name in kept}}
 
 
 def ticket_name(given: str, family: str) -> str | None:

@@ -6,24 +6,21 @@ row, its payment, its claims on seats, the cabins. The database's clock decides 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, select, text
-from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.orm import Session
 
-from portal.booking import errors, queries, rules
+from portal.booking import amending, errors, queries, records, rules
 from portal.booking.forms import HoldWish, NameWish, PayWish
-from portal.booking.models import ISSUE, PARTS, Booking, Passenger
+from portal.booking.models import Amendment, Booking, Passenger
 from portal.flights.errors import ClaimsLost, FlightClosed
 from portal.flights.queries import FlightView, flights_by_id
 from portal.flights.service import SeatWish, extend_claims, release_claims, sell_claims, take_seats
-from portal.kit import audit, clock, ids, outbox
+from portal.kit import audit, clock, outbox
 from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.idempotency import KeyReused
@@ -35,7 +32,6 @@ from portal.payments.rules import OPEN, Outcome
 from portal.search.rules import Offer
 
 SAME_KEY = text("select pg_advisory_xact_lock(hashtextextended(:key, 0))")
-REFERENCE_TRIES = 20
 
 
 def hold(session: Session, wish: HoldWish, names: NameWish | None = None) -> Booking:
@@ -52,8 +48,8 @@ def hold(session: Session, wish: HoldWish, names: NameWish | None = None) -> Boo
     flights = _flights(session, wish.offers)
     _check_offers(wish, flights)
     passengers = _passenger_rows(wish.offers[0].party.types, names, flights)
-    booking = _insert(session, wish, names)
-    _insert_parts(session, booking, wish.offers, passengers)
+    booking = records.insert(session, wish, names)
+    records.insert_parts(session, booking, wish.offers, passengers)
     seats = wish.offers[0].party.seats
     wishes = [SeatWish(flight, offer.cabin, seats) for offer in wish.offers for flight in offer.flight_ids]
     take_seats(session, holder=booking.id, wishes=wishes, minutes=wish.minutes)
@@ -61,13 +57,9 @@ def hold(session: Session, wish: HoldWish, names: NameWish | None = None) -> Boo
 
 
 def _same(known: Booking, wish: HoldWish) -> Booking:
-    if known.fingerprint != _fingerprint(wish.offers) or known.user_id != wish.user_id:
+    if known.fingerprint != records.fingerprint(wish.offers) or known.user_id != wish.user_id:
         raise KeyReused(_("This form was used for another booking. Please search again."))
     return known
-
-
-def _fingerprint(offers: Iterable[Offer]) -> str:
-    return hashlib.sha256("\n".join(offer.token for offer in offers).encode()).hexdigest()
 
 
 def _check_offers(wish: HoldWish, flights: Sequence[Sequence[FlightView]]) -> None:
@@ -103,60 +95,6 @@ def _check_names(names: NameWish, party: Sequence[str], days: Sequence[date]) ->
     wrong = rules.traveller_errors(names.passengers, party, days)
     if wrong:
         raise Invalid(errors=wrong)
-
-
-def _insert(session: Session, wish: HoldWish, names: NameWish | None) -> Booking:
-    values = {
-        "user_id": wish.user_id,
-        "contact_email": names.email if names else None,
-        "contact_phone": names.phone if names else None,
-        "currency": wish.offers[0].currency,
-        "total_minor": sum(offer.total_minor for offer in wish.offers),
-        "locale": wish.locale,
-        "idempotency_key": wish.key,
-        "fingerprint": _fingerprint(wish.offers),
-        # The same instant as the claims': now() stands still within a transaction.
-        "expires_at": func.now() + func.make_interval(0, 0, 0, 0, 0, wish.minutes),
-    }
-    for _try in range(REFERENCE_TRIES):
-        row = insert_or_not(Booking).values(**values, reference=ids.reference())
-        fresh = row.on_conflict_do_nothing(index_elements=["reference"]).returning(Booking)
-        made: Booking | None = session.scalar(fresh)
-        if made is not None:
-            return made
-    raise RuntimeError("no free booking reference was found")
-
-
-def _insert_parts(
-    session: Session, booking: Booking, offers: Sequence[Offer], passengers: Sequence[dict[str, Any]]
-) -> None:
-    segments = [
-        {"slice_position": at, "position": place, "flight_id": flight}
-        for at, offer in enumerate(offers)
-        for place, flight in enumerate(offer.flight_ids)
-    ]
-    parts = {
-        "slices": [{"position": at, **rules.slice_fields(offer)} for at, offer in enumerate(offers)],
-        "segments": segments,
-        "passengers": passengers,
-        "charges": _charge_rows(passengers, offers),
-    }
-    told = {name: json.dumps(rows, default=str) for name, rows in parts.items()}
-    session.execute(PARTS, {"id": booking.id, **told})
-
-
-def _charge_rows(passengers: Sequence[dict[str, Any]], offers: Sequence[Offer]) -> list[dict[str, Any]]:
-    return [
-        {
-            "position": position,
-            "passenger_id": passengers[who]["id"],
-            "slice_position": at,
-            "code": line.code,
-            "label": line.label,
-            "amount_minor": line.amount_minor,
-        }
-        for position, (who, at, line) in enumerate(rules.printed_lines(offers))
-    ]
 
 
 def name_passengers(session: Session, reference: str, wish: NameWish) -> Booking:
@@ -221,10 +159,18 @@ def expire_lapsed(session: Session) -> int:
 
 def _expire(session: Session, booking: Booking, *, refund_id: UUID | None = None) -> None:
     release_claims(session, holder=booking.id)
+    if booking.paid_minor:
+        refund_id = _part_back(session, booking)
     _become(booking, "expired")
     booking.ended_at = clock.now()
     session.flush()
     _tell_expired(session, booking, refund_id)
+
+
+def _part_back(session: Session, booking: Booking) -> UUID:
+    """Send back what had come in for a hold that was never paid in full."""
+    part, booking.paid_minor = booking.paid_minor, 0
+    return payments.refund_payable(session, payable=booking.id, amount_minor=part, reason="seats_gone")[0]
 
 
 def _tell_expired(session: Session, booking: Booking, refund_id: UUID | None) -> None:
@@ -236,7 +182,7 @@ def _tell_expired(session: Session, booking: Booking, refund_id: UUID | None) ->
 
 
 def _held(session: Session, reference: str) -> Booking:
-    booking = _locked(session, reference)
+    booking = records.locked(session, reference)
     _require_held(session, booking)
     return booking
 
@@ -254,34 +200,41 @@ def _expired() -> errors.HoldExpired:
     return errors.HoldExpired(_("Your seats went back on sale and nothing was charged. Please search again."))
 
 
-def _locked(session: Session, reference: str) -> Booking:
-    found = select(Booking).where(Booking.reference == ids.normal_reference(reference))
-    booking = session.scalar(found.with_for_update().execution_options(populate_existing=True))
-    if booking is None:
-        raise errors.UnknownBooking()
-    return booking
-
-
 def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
     """Write down an attempt to pay what is due, before any gateway is asked; the same key returns the same attempt.
 
-    The hold lasts at least ten more minutes, so that it cannot lapse while the payer is away paying. A payer who comes
-    back to the gateway's page gets the same page again. Raises PriceMismatch, NamesMissing, PaymentUnderWay,
-    TooManyPayments, AlreadyPaid, HoldExpired, NotHeld.
+    Due is a hold's price, or what a change of a confirmed booking costs. What is held lasts at least ten more minutes,
+    so that it cannot lapse while the payer is away paying. A payer who comes back to the gateway's page gets the same
+    page again. Raises PriceMismatch, NamesMissing, PaymentUnderWay, TooManyPayments, AlreadyPaid, HoldExpired,
+    QuoteExpired, NotHeld.
     """
-    booking = _locked(session, reference)
+    booking = records.locked(session, reference)
     made = select(Payment).where(Payment.payable == booking.id).order_by(Payment.created_at)
     attempts = session.scalars(made).all()
     same = next((one for one in attempts if one.idempotency_key == wish.key), None)
     if same is not None:
         return same
-    _check_payable(session, booking, wish)
+    waiting = amending.require_payable(session, booking) if booking.status == "confirmed" else None
+    due = Money(_due(session, booking, waiting), booking.currency)
+    if wish.amount not in (None, due):
+        raise errors.PriceMismatch(balance=due)
     undecided = next((one for one in attempts if one.state in OPEN), None)
     if undecided is not None:
         return _go_on(undecided, wish)
-    if len(attempts) >= rules.MAX_PAYMENTS:
+    purpose = waiting.id if waiting else None
+    if sum(one.purpose == purpose for one in attempts) >= rules.MAX_PAYMENTS:
         raise errors.TooManyPayments(_("Nothing was charged. Please search again, or call us."))
-    return _begin(session, booking, wish)
+    _keep_while_paying(session, booking, waiting)
+    return payments.begin(
+        session,
+        payable=booking.id,
+        purpose=purpose,
+        amount_minor=due.minor,
+        currency=booking.currency,
+        method=wish.method,
+        key=wish.key,
+        gateway=wish.gateway,
+    )
 
 
 def _go_on(undecided: Payment, wish: PayWish) -> Payment:
@@ -290,28 +243,22 @@ def _go_on(undecided: Payment, wish: PayWish) -> Payment:
     return undecided
 
 
-def _check_payable(session: Session, booking: Booking, wish: PayWish) -> None:
+def _due(session: Session, booking: Booking, waiting: Amendment | None) -> int:
+    if waiting is not None:
+        return waiting.due_minor - waiting.paid_minor
     _require_held(session, booking)
     if booking.contact_email is None or queries.has_unnamed(session, booking.id):
         raise errors.NamesMissing(_("Every traveller needs a name before the booking can be paid."))
-    balance = Money(booking.total_minor - booking.paid_minor, booking.currency)
-    if wish.amount not in (None, balance):
-        raise errors.PriceMismatch(balance=balance)
+    return booking.total_minor - booking.paid_minor
 
 
-def _begin(session: Session, booking: Booking, wish: PayWish) -> Payment:
+def _keep_while_paying(session: Session, booking: Booking, waiting: Amendment | None) -> None:
     least = clock.now() + timedelta(minutes=rules.PAYING_MINUTES)
-    if booking.expires_at is not None and booking.expires_at < least:
+    if waiting is not None:
+        if waiting.expires_at < least:
+            amending.prolong(session, waiting, minutes=rules.PAYING_MINUTES)
+    elif booking.expires_at is not None and booking.expires_at < least:
         _prolong(session, booking, rules.PAYING_MINUTES)
-    return payments.begin(
-        session,
-        payable=booking.id,
-        amount_minor=booking.total_minor - booking.paid_minor,
-        currency=booking.currency,
-        method=wish.method,
-        key=wish.key,
-        gateway=wish.gateway,
-    )
 
 
 def settle_payment(session: Session, payment_id: UUID, outcome: Outcome) -> Payment:
@@ -330,15 +277,33 @@ def settle_payment(session: Session, payment_id: UUID, outcome: Outcome) -> Paym
 
 
 def _put_to_use(session: Session, booking: Booking, payment: Payment) -> None:
-    if booking.status == "held" and _sold(session, booking, payment):
-        return
-    late = booking.status in ("held", "expired")
-    refund_id = payments.refund(session, payment, reason="seats_gone" if late else "paid_twice")
+    if payment.purpose is not None:
+        used = amending.take_money(session, booking, payment.purpose, payment.amount_minor)
+    else:
+        used = booking.status == "held" and _take_money(session, booking, payment)
+    if not used:
+        _send_back(session, booking, payment)
+
+
+def _send_back(session: Session, booking: Booking, payment: Payment) -> None:
+    too_much = booking.paid_minor + payment.amount_minor > booking.total_minor
+    late = booking.status == "expired" or (booking.status == "held" and not too_much)
+    reason = "change_not_made" if payment.purpose else "seats_gone" if late else "paid_twice"
+    refund_id = payments.refund(session, payment, reason=reason)
     audit.record(session, "payment.returned", "booking", booking.reference, after={"paymentId": str(payment.id)})
-    if booking.status == "held":
+    if late and booking.status == "held":
         _expire(session, booking, refund_id=refund_id)
     elif late:
         _tell_expired(session, booking, refund_id)
+
+
+def _take_money(session: Session, booking: Booking, payment: Payment) -> bool:
+    """Put money to a hold, and confirm it once all is there. False: it is too much, or the seats are gone."""
+    if booking.paid_minor + payment.amount_minor < booking.total_minor:
+        booking.paid_minor += payment.amount_minor
+        session.flush()
+        return True
+    return booking.paid_minor + payment.amount_minor == booking.total_minor and _sold(session, booking, payment)
 
 
 def _sold(session: Session, booking: Booking, payment: Payment) -> bool:
@@ -355,7 +320,7 @@ def _sold(session: Session, booking: Booking, payment: Payment) -> bool:
 def _confirm(session: Session, booking: Booking, payment: Payment) -> int:
     _become(booking, "confirmed")
     booking.confirmed_at, booking.paid_minor = clock.now(), booking.paid_minor + payment.amount_minor
-    flights = _issue_tickets(session, booking)
+    flights = records.issue_tickets(session, booking)
     name = str(booking.id)
     outbox.post(session, "booking.confirmed", key=name, queue="mail", bookingId=name)
     outbox.post(session, "analytics.booking", key=name, bookingId=name)
@@ -376,8 +341,3 @@ def _become(booking: Booking, status: str) -> None:
     if not rules.may_become(booking.status, status):
         raise errors.NotHeld()
     booking.status, booking.expires_at = status, None
-
-
-def _issue_tickets(session: Session, booking: Booking) -> int:
-    """Issue a ticket for each passenger with a coupon for each flight; returns how many flights there are."""
-    return len(set(session.scalars(ISSUE, {"id": booking.id}).all()))

@@ -25,6 +25,7 @@ class SliceView:
     flights: tuple[FlightView, ...]
     cancelled_at: datetime | None = None
     pricing: tuple[Any, ...] = ()
+    fare_basis: str = ""
 
     def has_left(self, now: datetime) -> bool:
         """True once its first flight has left: it can no longer be changed or cancelled."""

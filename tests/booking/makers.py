@@ -37,7 +37,9 @@ def offer(
     never = datetime.fromtimestamp(0, UTC)
     ends = flights[0].origin, flights[-1].destination
     wanted = tuple(one.id for one in flights)
-    asked = Offer("", *ends, wanted, cabin, brand, "", party, "USD", 0, {}, {}, never, never)
+    named: dict[str, object] = {"slice_origin": ends[0], "slice_destination": ends[1], "flight_ids": wanted}
+    named |= {"cabin": cabin, "brand": brand, "party": party, "issued_at": never, "expires_at": never}
+    asked = Offer(**{name: named.get(name, "") for name in Offer.__dataclass_fields__})  # type: ignore[arg-type]  # only what repricing reads
     with db.reading() as session:
         return reprice(session, asked, settings=settings)
 

@@ -1,0 +1,76 @@
+"""Do what an amendment says, all or nothing: seats, extras, names, tickets and money change in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from portal.booking import records
+from portal.booking.models import Amendment, Booking
+from portal.kit import audit, clock, outbox
+from portal.payments import service as payments
+
+Deed = Callable[[Session, Booking, Amendment], None]
+
+
+def apply(session: Session, booking: Booking, amendment: Amendment) -> None:
+    """Do the amendment, once: both rows are locked by the caller, and what was due has come in.
+
+    Raises ClaimsLost or SoldOut where seats are no longer to be had; the transaction (or savepoint) is then undone.
+    """
+    before = {"totalMinor": booking.total_minor, "status": booking.status}
+    DEEDS[amendment.kind](session, booking, amendment)
+    _change_total(booking, amendment)
+    records.append_lines(session, booking, amendment.lines, amendment_id=amendment.id)
+    amendment.state, amendment.done_at = "done", clock.now()
+    session.flush()
+    if amendment.refund_minor:
+        _give_money_back(session, booking, amendment)
+    _tell(session, booking, amendment, before)
+
+
+def _change_total(booking: Booking, amendment: Amendment) -> None:
+    """Total and what is paid change together: what was due has come in, what goes back is ordered with it."""
+    booking.total_minor += sum(int(line["amount_minor"]) for line in amendment.lines)
+    booking.paid_minor += amendment.due_minor - amendment.refund_minor
+
+
+def _give_money_back(session: Session, booking: Booking, amendment: Amendment) -> None:
+    payments.refund_payable(
+        session,
+        payable=booking.id,
+        amount_minor=amendment.refund_minor,
+        reason=f"amendment {amendment.number}",
+        to=amendment.refund_to,
+        owner=booking.contact_email,
+    )
+
+
+def _tell(session: Session, booking: Booking, amendment: Amendment, before: dict[str, object]) -> None:
+    name, key = str(booking.id), str(amendment.id)
+    outbox.post(session, "booking.amended", key=key, queue="mail", bookingId=name, amendmentId=key)
+    outbox.post(session, "analytics.booking", key=f"{name}:{amendment.number}", bookingId=name)
+    audit.record(
+        session,
+        f"booking.{amendment.kind}",
+        "booking",
+        booking.reference,
+        actor_id=amendment.actor_id,
+        before=before,
+        after={
+            "amendment": amendment.number,
+            "totalMinor": booking.total_minor,
+            "refundMinor": amendment.refund_minor,
+            "status": booking.status,
+        },
+    )
+
+
+def _items(session: Session, booking: Booking, amendment: Amendment) -> None:
+    records.cancel_items(session, [UUID(one) for one in amendment.payload["cancel"]])
+    records.add_items(session, booking.id, amendment.payload["add"], amendment_id=amendment.id)
+
+
+DEEDS: dict[str, Deed] = {"items": _items}

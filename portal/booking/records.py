@@ -1,0 +1,253 @@
+"""Rows of a booking: lock it, make it with its parts, put lines on it and take them off, write down an amendment.
+
+Who calls decides what may be done; here it is only done. Every caller locks the booking's row first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_not
+from sqlalchemy.orm import Session
+
+from portal.booking import errors, rules
+from portal.booking.forms import HoldWish, NameWish
+from portal.booking.models import ISSUE, PARTS, Amendment, Booking, Charge, Item
+from portal.kit import ids
+from portal.kit.i18n import gettext as _
+from portal.search.rules import Offer
+
+REFERENCE_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWish:
+    """An extra that somebody wants: which, for whom, on which flight (None: the whole trip), at what price in all."""
+
+    kind: str
+    code: str
+    label: str
+    passenger_id: UUID
+    flight_id: int | None
+    quantity: int
+    amount_minor: int
+    seat: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an amendment is to do, before it is written down; `lines` add up to due − refund."""
+
+    kind: str
+    payload: dict[str, Any]
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    penalty_minor: int = 0
+    refund_to: str = "original"
+
+    @property
+    def sum_minor(self) -> int:
+        """What is due, or below zero what goes back."""
+        return sum(int(line["amount_minor"]) for line in self.lines)
+
+
+def locked(session: Session, reference: str) -> Booking:
+    """Return the booking with its row locked; raises UnknownBooking."""
+    found = select(Booking).where(Booking.reference == ids.normal_reference(reference))
+    booking = session.scalar(found.with_for_update().execution_options(populate_existing=True))
+    if booking is None:
+        raise errors.UnknownBooking()
+    return booking
+
+
+def locked_amendment(session: Session, amendment_id: UUID) -> tuple[Booking, Amendment]:
+    """Return the amendment and its booking, both locked, the booking first; raises UnknownAmendment."""
+    booking_id = session.scalar(select(Amendment.booking_id).where(Amendment.id == amendment_id))
+    if booking_id is None:
+        raise errors.UnknownAmendment()
+    booking = session.get_one(Booking, booking_id, with_for_update=True, populate_existing=True)
+    amendment = session.get_one(Amendment, amendment_id, with_for_update=True, populate_existing=True)
+    return booking, amendment
+
+
+def fingerprint(offers: Iterable[Offer]) -> str:
+    """Return what tells one choice of offers from another."""
+    return hashlib.sha256("\n".join(offer.token for offer in offers).encode()).hexdigest()
+
+
+def insert(session: Session, wish: HoldWish, names: NameWish | None) -> Booking:
+    """Make the booking's row under a fresh reference."""
+    values = {
+        "user_id": wish.user_id,
+        "contact_email": names.email if names else None,
+        "contact_phone": names.phone if names else None,
+        "currency": wish.offers[0].currency,
+        "total_minor": sum(offer.total_minor for offer in wish.offers),
+        "locale": wish.locale,
+        "idempotency_key": wish.key,
+        "fingerprint": fingerprint(wish.offers),
+        # The same instant as the claims': now() stands still within a transaction.
+        "expires_at": in_minutes(wish.minutes),
+    }
+    for _try in range(REFERENCE_TRIES):
+        row = insert_or_not(Booking).values(**values, reference=ids.reference())
+        fresh = row.on_conflict_do_nothing(index_elements=["reference"]).returning(Booking)
+        made: Booking | None = session.scalar(fresh)
+        if made is not None:
+            return made
+    raise RuntimeError("no free booking reference was found")
+
+
+def in_minutes(minutes: int) -> Any:
+    """Return the instant so many minutes from now, by the database's clock."""
+    return func.now() + func.make_interval(0, 0, 0, 0, 0, minutes)
+
+
+def insert_parts(
+    session: Session, booking: Booking, offers: Sequence[Offer], passengers: Sequence[dict[str, Any]]
+) -> None:
+    """Make the booking's slices, segments, passengers and charges, in one question."""
+    segments = [
+        {"slice_position": at, "position": place, "flight_id": flight}
+        for at, offer in enumerate(offers)
+        for place, flight in enumerate(offer.flight_ids)
+    ]
+    parts = {
+        "slices": [{"position": at, **rules.slice_fields(offer)} for at, offer in enumerate(offers)],
+        "segments": segments,
+        "passengers": passengers,
+        "charges": _charge_rows(passengers, offers),
+    }
+    told = {name: json.dumps(rows, default=str) for name, rows in parts.items()}
+    session.execute(PARTS, {"id": booking.id, **told})
+
+
+def _charge_rows(passengers: Sequence[dict[str, Any]], offers: Sequence[Offer]) -> list[dict[str, Any]]:
+    return [
+        {
+            "position": position,
+            "passenger_id": passengers[who]["id"],
+            "slice_position": at,
+            "code": line.code,
+            "label": line.label,
+            "amount_minor": line.amount_minor,
+        }
+        for position, (who, at, line) in enumerate(rules.printed_lines(offers))
+    ]
+
+
+def issue_tickets(session: Session, booking: Booking) -> int:
+    """Issue a ticket for each passenger with a coupon for each flight; returns how many flights there are."""
+    return len(set(session.scalars(ISSUE, {"id": booking.id}).all()))
+
+
+def append_lines(
+    session: Session, booking: Booking, lines: Sequence[dict[str, Any]], *, amendment_id: UUID | None = None
+) -> None:
+    """Put lines at the end of the booking's price; the caller puts their sum on its total."""
+    highest = select(func.coalesce(func.max(Charge.position), -1)).where(Charge.booking_id == booking.id)
+    first = (session.scalar(highest) or 0) + 1 if lines else 0
+    for position, line in enumerate(lines, first):
+        session.add(Charge(booking_id=booking.id, position=position, amendment_id=amendment_id, **_typed(line)))
+    session.flush()
+
+
+def _typed(line: dict[str, Any]) -> dict[str, Any]:
+    return {name: UUID(value) if name.endswith("_id") and value else value for name, value in line.items()}
+
+
+def line(
+    code: str, label: str, amount_minor: int, *, passenger_id: UUID | None, slice_position: int, item_id: Any = None
+) -> dict[str, Any]:
+    """Return a line as an amendment keeps it."""
+    return {
+        "code": code,
+        "label": label,
+        "amount_minor": amount_minor,
+        "passenger_id": str(passenger_id) if passenger_id else None,
+        "slice_position": slice_position,
+        "item_id": str(item_id) if item_id else None,
+    }
+
+
+def item_rows(wishes: Sequence[ItemWish]) -> list[dict[str, Any]]:
+    """Return the rows that these wishes become, each with its id, fit to be kept as JSON."""
+    return [{**asdict(wish), "id": str(uuid4()), "passenger_id": str(wish.passenger_id)} for wish in wishes]
+
+
+def add_items(
+    session: Session, booking_id: UUID, rows: Sequence[dict[str, Any]], *, amendment_id: UUID | None = None
+) -> None:
+    """Make extras of rows as `item_rows` returned them."""
+    for row in rows:
+        values = {**row, "id": UUID(row["id"]), "passenger_id": UUID(row["passenger_id"])}
+        session.add(Item(booking_id=booking_id, amendment_id=amendment_id, **values))
+    session.flush()
+
+
+def drop_items(session: Session, booking: Booking, kinds: Collection[str]) -> None:
+    """Take a hold's extras of these kinds off again, with their lines: nothing of them was paid."""
+    mine = select(Item.id).where(Item.booking_id == booking.id, Item.kind.in_(kinds))
+    gone = session.scalars(delete(Charge).where(Charge.item_id.in_(mine)).returning(Charge.amount_minor)).all()
+    booking.total_minor -= sum(gone)
+    session.execute(delete(Item).where(Item.booking_id == booking.id, Item.kind.in_(kinds)))
+
+
+def cancel_items(session: Session, item_ids: Collection[UUID]) -> None:
+    """Say that these extras no longer stand."""
+    session.execute(update(Item).where(Item.id.in_(item_ids)).values(state="cancelled"))
+
+
+def write_down(
+    session: Session,
+    booking: Booking,
+    plan: Plan,
+    *,
+    minutes: int,
+    actor_id: UUID | None,
+    state: str = "quoted",
+    key: str | None = None,
+) -> Amendment:
+    """Keep the plan as the booking's next amendment, until the database's clock is `minutes` on."""
+    last = session.scalar(select(func.max(Amendment.number)).where(Amendment.booking_id == booking.id))
+    made = Amendment(
+        booking_id=booking.id,
+        number=(last or 0) + 1,
+        kind=plan.kind,
+        state=state,
+        payload={**plan.payload, "basis": done_count(session, booking.id)},
+        lines=plan.lines,
+        due_minor=max(0, plan.sum_minor),
+        refund_minor=max(0, -plan.sum_minor),
+        penalty_minor=plan.penalty_minor,
+        currency=booking.currency,
+        refund_to=plan.refund_to,
+        idempotency_key=key,
+        actor_id=actor_id,
+        expires_at=in_minutes(minutes),
+    )
+    session.add(made)
+    session.flush()
+    session.refresh(made)
+    return made
+
+
+def done_count(session: Session, booking_id: UUID) -> int:
+    """Return how many amendments of the booking are done: a quote made before the last of them is out of date."""
+    found = select(func.count()).where(Amendment.booking_id == booking_id, Amendment.state == "done")
+    return session.scalar(found) or 0
+
+
+def require_confirmed(booking: Booking) -> None:
+    """Raise what says best why a booking that is not paid, or no longer stands, cannot be amended."""
+    if booking.status == "held":
+        raise errors.NotHeld(_("Pay for the booking first; until then it can simply be made again."))
+    if booking.status == "expired":
+        raise errors.HoldExpired(_("Your seats went back on sale and nothing was charged. Please search again."))
+    if booking.status == "cancelled":
+        raise errors.NotHeld(_("This booking is cancelled."))
