@@ -225,7 +225,7 @@ def _scanned(name: str, leg: re.Match[str]) -> Scanned:
 
 def _seat(seat: str) -> str:
     """Rows have three digits: `001A`; INF stands left, as words do."""
-    return seat.zfill(4) if seat[:1].isdigit() else _left(seat, 4)
+    return _left(seat.zfill(4) if seat[:1].isdigit() else seat, 4)
 
 
 def _sized(text: str) -> str:

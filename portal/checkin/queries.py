@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 from portal.booking.models import Booking, Passenger
 from portal.booking.queries import Finding
 from portal.booking.views import BookingView
+from portal.checkin.forms import Scan
 from portal.checkin.models import Boarding, CheckIn, TravelDocument
 from portal.checkin.rules import CheckedIn, Coupon, Desk, Document, guardians
+from portal.flights.models import NamedSeat
 from portal.flights.seating import seats_of
 
 COUPONS = text(
@@ -128,22 +130,43 @@ def _coupons(session: Session, booking_id: UUID) -> list[Coupon]:
 
 
 def check_ins_of(session: Session, booking_id: UUID) -> list[CheckedIn]:
-    """Return the booking's check-ins in the order in which they were made."""
+    """Return the booking's check-ins, flight by flight in the order of their numbers."""
     mine = _check_ins().join(Passenger, Passenger.id == CheckIn.passenger_id)
-    rows = session.execute(mine.where(Passenger.booking_id == booking_id).order_by(CheckIn.checked_in_at, CheckIn.id))
+    rows = session.execute(
+        mine.where(Passenger.booking_id == booking_id).order_by(CheckIn.flight_id, CheckIn.sequence_number)
+    )
     return [CheckedIn(*row) for row in rows]
 
 
-def check_in_at(session: Session, flight_id: int, sequence_number: int) -> tuple[CheckedIn, str, str] | None:
-    """Return the flight's check-in of this number with its booking's reference and ticket name, or None."""
+def check_in_at(session: Session, flight_id: int, number: int) -> Scan | None:
+    """Return the flight's check-in of this number with whose it is and the seat of the day, or None.
+
+    Its result is what a scan would come to: `boarded` for the first time, else `already_boarded`.
+    """
     found = (
-        _check_ins(Booking.reference, Passenger.ticket_name)
+        _check_ins(Booking.reference, Passenger.ticket_name, Passenger.type, NamedSeat.seat)
         .join(Passenger, Passenger.id == CheckIn.passenger_id)
         .join(Booking, Booking.id == Passenger.booking_id)
-        .where(CheckIn.flight_id == flight_id, CheckIn.sequence_number == sequence_number)
+        .outerjoin(
+            NamedSeat,
+            (NamedSeat.flight_id == CheckIn.flight_id)
+            & (NamedSeat.occupant == CheckIn.passenger_id)
+            & NamedSeat.tentative_until.is_(None),
+        )
+        .where(CheckIn.flight_id == flight_id, CheckIn.sequence_number == number)
     )
     row = session.execute(found).one_or_none()
-    return (CheckedIn(*row[:-2]), row[-2], row[-1]) if row else None
+    if row is None:
+        return None
+    made, (reference, name, kind, seat) = CheckedIn(*row[:-4]), row[-4:]
+    return Scan(
+        "already_boarded" if made.boarded_at else "boarded", flight_id, made, name, reference, kind, seat, made.seat
+    )
+
+
+def last_number(session: Session, flight_id: int) -> int:
+    """Return the last sequence number that was given on the flight, 0 before the first."""
+    return session.scalar(select(Boarding.last_sequence).where(Boarding.flight_id == flight_id)) or 0
 
 
 def _check_ins(*more: Any) -> Any:
