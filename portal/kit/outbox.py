@@ -17,8 +17,19 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Identity, Index, Update, bindparam, delete, func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import (
+    CheckConstraint,
+    DateTime,
+    Identity,
+    Index,
+    Update,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from portal.kit.logs import request_id
@@ -74,6 +85,18 @@ class Letter(Base):
 # Literal words, not parameters: only then does PostgreSQL see that ix_letters_open serves, prepared statements too.
 IS_OPEN = Letter.state.in_(bindparam("open_states", OPEN, expanding=True, literal_execute=True))
 
+# One round trip: a buyer waits for each letter. A letter that is there already rang when it was written.
+POST = text(
+    f"""
+    with posted as (
+        insert into letters (kind, key, queue, payload, request_id, next_try_at)
+        values (:kind, :key, :queue, :payload, :request_id, coalesce(:not_before, now()))
+        on conflict do nothing returning id
+    )
+    select pg_notify('{CHANNEL}', '') from posted
+    """  # noqa: S608 – the channel's name is a constant
+).bindparams(bindparam("payload", type_=Letter.payload.type), bindparam("not_before", type_=DateTime(timezone=True)))
+
 
 def post(
     session: Session,
@@ -89,17 +112,8 @@ def post(
     With `key`, a second letter of the same kind and key is silently the first one. `not_before` delays it. `queue` is
     one of QUEUES: mail goes first, exports wait for a worker that others can spare.
     """
-    values: dict[str, Any] = {
-        "kind": kind,
-        "key": key,
-        "queue": queue,
-        "payload": payload,
-        "request_id": request_id.get(),
-    }
-    if not_before is not None:
-        values["next_try_at"] = not_before
-    session.execute(insert(Letter).values(values).on_conflict_do_nothing())
-    session.execute(text("select pg_notify(:channel, '')"), {"channel": CHANNEL})
+    values = {"kind": kind, "key": key, "queue": queue, "payload": payload, "not_before": not_before}
+    session.execute(POST, {**values, "request_id": request_id.get()})
 
 
 def claim(session: Session, *, limit: int = 100, lease: timedelta = LEASE) -> Sequence[Letter]:
