@@ -1,12 +1,11 @@
 """Itineraries out of PostgreSQL: every non-stop and one-stop way of a day, in one round trip.
 
 An itinerary counts when every flight is scheduled and on sale, leaves later than sales close, and has the seats free
-in the cabin (lapsed holds counted as free); when a connection stays at one airport, allows the minimum connection time (60 minutes
-between two domestic flights, else 90) and waits at most 24 hours; and when it neither passes its own origin or
-destination again nor mixes currencies. Nothing else is left out.
+in the cabin (lapsed holds counted as free); when a connection stays at one airport, allows the minimum connection time
+(60 minutes between two domestic flights, else 90) and waits at most 24 hours; and when it neither passes its own origin
+or destination again nor mixes currencies. Nothing else is left out.
 
-The price that sorts and filters is the exact total of the leanest brand for the party: `LevyRow` carries what pricing's
-rules add to the fare by country of connection and currency, and the SQL repeats their rounding (half up).
+What each costs is worked out in the same statement; see portal.search.statements.
 """
 
 from __future__ import annotations
@@ -16,167 +15,17 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause
 from sqlalchemy.orm import Session
 
-from portal.flights.queries import FREE_SEATS
 from portal.places.queries import Place, places_by_code
-from portal.pricing.rules import SegmentFare
-from portal.search.rules import Facet, Found, Segment, Way
+from portal.search.lanes import Factors, Lanes, LevyRow
+from portal.search.rules import Facet, Found, Segment, Stock, Way
+from portal.search.statements import CHEAPEST, NETWORK, SEGMENT_FARES, SOON, composed
 
-MINIMUM_DOMESTIC, MINIMUM_INTERNATIONAL = 60, 90
-LONGEST_WAIT = "24 hours"
-SALES_CLOSE_MINUTES = 60
 FACTS_SECONDS = 60
-
-FREE = f"case when c.held = 0 then c.capacity - c.sold else {FREE_SEATS} end"
-LEGS = f"""
-    select f.id, f.carrier, f.origin, f.destination, f.departure_at, f.arrival_at, f.departure_local, f.arrival_local,
-           f.fare_minor, f.currency, s.free
-    from flights f join flight_cabins c on c.flight_id = f.id and c.cabin = :cabin
-         cross join lateral (select {FREE} as free) s
-    where f.status = 'scheduled' and f.sale_closed_at is null and s.free >= :seats
-          and f.departure_at > now() + make_interval(mins => {SALES_CLOSE_MINUTES})
-"""  # noqa: S608 – constants
-DIRECT = """
-    select id as one, null::bigint as two, carrier as carrier_one, null::varchar as carrier_two, '' as via,
-           departure_at, arrival_at, departure_local, arrival_local, fare_minor as fare, currency, free
-    from {legs} where destination = :destination
-"""
-NON_STOP = f"""
-    with leaving as ({LEGS} and f.origin = :origin and f.destination = :destination and f.departs_on = :day),
-    ways as ({DIRECT.format(legs="leaving")})
-"""
-ONE_STOP = f"""
-    with leaving as materialized ({LEGS} and f.origin = :origin and f.departs_on = :day),
-    hubs as materialized (select l.destination as code, p.country, case when p.country = :origin_country
-        and p.country = :destination_country then {MINIMUM_DOMESTIC} else {MINIMUM_INTERNATIONAL} end as least
-        from (select distinct destination from leaving where destination <> :destination) l
-             join airports p on p.code = l.destination),
-    reaching as materialized ({LEGS} and f.destination = :destination and f.origin in (select code from hubs)
-        and f.departure_at between (select min(arrival_at) from leaving)
-        and (select max(arrival_at) + interval '{LONGEST_WAIT}' from leaving)),
-    ways as ({DIRECT.format(legs="leaving")} union all
-        select a.id, b.id, a.carrier, b.carrier, h.country, a.departure_at, b.arrival_at, a.departure_local,
-               b.arrival_local, a.fare_minor + b.fare_minor, a.currency, least(a.free, b.free)
-        from leaving a join hubs h on h.code = a.destination
-             join reaching b on b.origin = a.destination and b.currency = a.currency
-        where b.departure_at >= a.arrival_at + make_interval(mins => h.least)
-              and b.departure_at <= a.arrival_at + interval '{LONGEST_WAIT}')
-"""  # noqa: S608 – constants
-PRICED = """,
-    levies as (select * from unnest(cast(:vias as text[]), cast(:currencies as text[]), cast(:adult_bps as int[]),
-        cast(:child_bps as int[]), cast(:infant_bps as int[]), cast(:fixed as bigint[]), cast(:weights as float8[]))
-        as l(via, currency, adult_bp, child_bp, infant_bp, fixed_minor, weight)),
-    fares as (select w.*, coalesce(l.adult_bp, 0) as adult_bp, coalesce(l.child_bp, 0) as child_bp,
-        coalesce(l.infant_bp, 0) as infant_bp, coalesce(l.fixed_minor, 0) as fixed_minor,
-        coalesce(l.weight, 1) as weight, (w.fare::bigint * :factor_bp + 5000) / 10000 as adult
-        from ways w left join levies l on l.via = w.via and l.currency = w.currency
-        where w.currency in (select unnest(string_to_array(:priceable, ',')))),
-    shares as (select *, (adult * 75 + 50) / 100 as child, (adult * 10 + 50) / 100 as infant from fares),
-    priced as materialized (select *, case when two is null then 0 else 1 end as stops,
-        (extract(epoch from arrival_at - departure_at) / 60)::int as minutes,
-        round((:adults * (adult + (adult * adult_bp + 5000) / 10000)
-               + :children * (child + (child * child_bp + 5000) / 10000)
-               + :infants * (infant + (infant * infant_bp + 5000) / 10000) + fixed_minor) * weight)::bigint as total
-        from shares)
-"""
-SORTS = {
-    "best": "round(1e6 * (total::float8 / greatest(min(total) over (), 1) + minutes::float8 / min(minutes) over ()"
-    " + 0.2 * stops))::bigint",
-    "price": "total",
-    "duration": "minutes::bigint",
-    "departure": "extract(epoch from departure_at)::bigint",
-    "arrival": "extract(epoch from arrival_at)::bigint",
-}
-SEGMENT = (
-    "{0}.id, {0}.public_id, {0}.carrier, {0}.number, {0}.origin, {0}.destination, {0}.departs_on, {0}.departure_local, "
-    "{0}.arrival_local, {0}.departure_at, {0}.arrival_at, {0}.aircraft, {0}.fare_minor, {0}.currency"
-)
-FACETS = """,
-    told as (select json_build_object('total', (select count(*) from priced), 'stops',
-        (select json_agg(json_build_array(stops, count, low)) from
-            (select stops, count(*), min(total) as low from priced group by stops order by stops) s), 'airlines',
-        (select json_agg(json_build_array(carrier, count, low)) from (select carrier, count(*), min(total) as low from
-            (select carrier_one as carrier, total from priced union all
-             select carrier_two, total from priced where carrier_two <> carrier_one) each
-            group by carrier order by carrier) c)) as facets)
-"""
-PAGE = """,
-    kept as (select one, two, via, free, departure_at, {sort} as key, count(*) over () as total_count from priced
-        where {filters}),
-    page as (select * from kept {after} order by key, departure_at, one, two nulls first limit :rows)
-    select p.key, extract(epoch from p.departure_at)::bigint, p.free, p.total_count, {told}, p.via, {segments}
-    from {source} left join flights a on a.id = p.one left join flights b on b.id = p.two
-    order by p.key, p.departure_at, p.one, p.two nulls first
-"""
-AFTER = "where (key, extract(epoch from departure_at)::bigint, one, coalesce(two, 0)) > (:k0, :k1, :k2, :k3)"
-FILTERS = {
-    "airlines": "carrier_one = any(:airlines) and coalesce(carrier_two, carrier_one) = any(:airlines)",
-    "depart_after": "departure_local::time >= :depart_after",
-    "depart_before": "departure_local::time <= :depart_before",
-    "arrive_after": "arrival_local::time >= :arrive_after",
-    "arrive_before": "arrival_local::time <= :arrive_before",
-    "max_minutes": "minutes <= :max_minutes",
-    "max_total": "total <= :max_total",
-    "only_currency": "currency = :only_currency",
-    "leaves_after": "departure_at >= :leaves_after",
-}
-CHEAPEST = text(
-    f"""
-    select l.departs_on, l.currency, min(l.fare_minor) from (
-        select f.departs_on, f.currency, f.fare_minor, s.free
-        from flights f join flight_cabins c on c.flight_id = f.id and c.cabin = :cabin
-             cross join lateral (select {FREE} as free) s
-        where f.origin = :origin and f.destination = :destination and f.departs_on between :first and :last
-              and f.status = 'scheduled' and f.sale_closed_at is null
-              and f.departure_at > now() + make_interval(mins => {SALES_CLOSE_MINUTES})
-    ) l where l.free >= :seats group by 1, 2 order by 1, 2
-    """  # noqa: S608 – constants
-)
-SOON = text(
-    f"""
-    select origin, destination, departs_on, currency, fare_minor from (
-        select distinct on (f.origin, f.destination) f.origin, f.destination, f.departs_on, f.currency, f.fare_minor,
-               o.rank + d.rank as rank
-        from flights f join flight_cabins c on c.flight_id = f.id and c.cabin = 'economy'
-             join airports o on o.code = f.origin join airports d on d.code = f.destination
-        where f.departure_at between now() + interval '5 days' and now() + interval '7 days'
-              and f.status = 'scheduled' and f.sale_closed_at is null and {FREE} > 0
-        order by f.origin, f.destination, f.fare_minor
-    ) cheapest order by rank desc, origin, destination limit 60
-    """  # noqa: S608 – constants
-)
-SEGMENT_FARES = text(
-    """
-    select f.id, f.fare_minor, f.currency, o.country, d.country, f.departs_on
-    from flights f join airports o on o.code = f.origin join airports d on d.code = f.destination
-    where f.id = any(:ids)
-    """
-)
-NETWORK = text(
-    """
-    select (select array_agg(distinct country) from airports where served),
-           (select array_agg(distinct currency) from flights where departs_on >= current_date - 1),
-           (select json_object_agg(code, name) from carriers), (select json_object_agg(code, name) from aircraft_types)
-    """
-)
-
-
-@dataclass(frozen=True, slots=True)
-class LevyRow:
-    """What pricing adds to a fare for a country of connection ("" = non-stop) and a currency; fixed for the party."""
-
-    via: str
-    currency: str
-    adult_bp: int
-    child_bp: int
-    infant_bp: int
-    fixed_minor: int
-    weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +35,14 @@ class Ask:
     origin: Place
     destination: Place
     on: date
+    today: date
     cabin: str
     seats: int
     counts: tuple[int, int, int]
     max_stops: int
     factor_bp: int
     levies: tuple[LevyRow, ...]
+    factors: Factors
     priceable: tuple[str, ...]
     filters: dict[str, Any]
     sort: str
@@ -263,21 +114,7 @@ def _planned_for_its_values(session: Session) -> Iterator[None]:
 
 def statement(ask: Ask) -> TextClause:
     """Return the SQL that answers `ask`, to be run with `values(ask)`."""
-    return _composed(ask.max_stops > 0, ask.sort, tuple(ask.filters), ask.after is not None, ask.facets)
-
-
-@lru_cache(maxsize=512)
-def _composed(stops: bool, sort: str, filters: tuple[str, ...], after: bool, facets: bool) -> TextClause:
-    segments = [SEGMENT.format("a"), *([SEGMENT.format("b")] if stops else [])]
-    page = PAGE.format(
-        sort=SORTS[sort],
-        filters=" and ".join(FILTERS[name] for name in filters) or "true",
-        after=AFTER if after else "",
-        told="t.facets" if facets else "null",
-        segments=", ".join(segments),
-        source="told t left join page p on true" if facets else "page p",
-    )
-    return text((ONE_STOP if stops else NON_STOP) + PRICED + (FACETS if facets else "") + page)
+    return composed(ask.max_stops > 0, ask.sort, tuple(ask.filters), ask.after is not None, ask.facets)
 
 
 def values(ask: Ask) -> dict[str, Any]:
@@ -293,6 +130,7 @@ def values(ask: Ask) -> dict[str, Any]:
     given |= dict(zip(("adults", "children", "infants"), ask.counts, strict=True))
     given |= {"origin": ask.origin.code, "destination": ask.destination.code, "day": ask.on, "cabin": ask.cabin}
     given |= {"seats": ask.seats, "factor_bp": ask.factor_bp, "rows": ask.limit + 1, **ask.filters}
+    given |= ask.factors.values()
     given["priceable"] = ",".join(ask.priceable)
     if ask.max_stops:
         given |= {"origin_country": ask.origin.country, "destination_country": ask.destination.country}
@@ -302,10 +140,11 @@ def values(ask: Ask) -> dict[str, Any]:
 
 
 def _way(row: Any) -> Way:
-    first = Segment(*row[6:20])
-    second = Segment(*row[20:34]) if len(row) > 20 and row[20] is not None else None
+    first = Segment(*row[9:23])
+    second = Segment(*row[23:37]) if len(row) > 23 and row[23] is not None else None
     segments = (first,) if second is None else (first, second)
-    return Way(segments, row[5], row[2], (row[0], row[1], first.flight_id, second.flight_id if second else 0))
+    place = (row[0], row[1], first.flight_id, second.flight_id if second else 0)
+    return Way(segments, row[5], row[2], place, (row[6], row[7]), row[8])
 
 
 def _told(facets: dict[str, Any]) -> dict[str, Any]:
@@ -314,20 +153,31 @@ def _told(facets: dict[str, Any]) -> dict[str, Any]:
 
 
 def cheapest(
-    session: Session, origin: str, destination: str, days: tuple[date, date], *, cabin: str, seats: int
+    session: Session,
+    origin: str,
+    destination: str,
+    days: tuple[date, date],
+    *,
+    cabin: str,
+    seats: int,
+    factors: Factors,
+    lanes: Lanes,
 ) -> list[tuple[date, str, int]]:
-    """Return (day, currency, lowest fare before taxes) of the non-stop flights with `seats` free, first to last day."""
+    """Return (day, currency, lowest fare before brand and taxes) of the non-stop flights with `seats` free.
+
+    From the first to the last of `days`; `lanes` has the factors of each of them.
+    """
     ends = {"origin": origin, "destination": destination, "first": days[0], "last": days[1]}
-    rows = session.execute(CHEAPEST, {**ends, "cabin": cabin, "seats": seats})
-    return [(row[0], row[1], row[2]) for row in rows]
+    values = {**ends, "cabin": cabin, "seats": seats, **factors.values(), **lanes.values("days")}
+    return [(row[0], row[1], row[2]) for row in session.execute(CHEAPEST, values)]
 
 
-def leaving_soon(session: Session) -> list[tuple[str, str, date, str, int]]:
-    """Return (origin, destination, day, currency, lowest fare before taxes) of great routes in five to seven days."""
-    return [(row[0], row[1], row[2], row[3], row[4]) for row in session.execute(SOON)]
+def leaving_soon(session: Session) -> list[Stock]:
+    """Return the flights of great routes in five to seven days that have an economy seat, the greatest routes first."""
+    return [Stock(*row) for row in session.execute(SOON)]
 
 
-def segment_fares(session: Session, ids: Sequence[int]) -> list[SegmentFare]:
+def segment_fares(session: Session, ids: Sequence[int], cabin: str) -> list[Stock]:
     """Return what pricing needs of these flights, in their order; an unknown id is left out."""
-    found = {row[0]: SegmentFare(*row[1:]) for row in session.execute(SEGMENT_FARES, {"ids": list(ids)})}
+    found = {row[0]: Stock(*row) for row in session.execute(SEGMENT_FARES, {"ids": list(ids), "cabin": cabin})}
     return [found[one] for one in ids if one in found]

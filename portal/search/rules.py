@@ -1,7 +1,8 @@
 """What a search finds, and offers as pure data: an itinerary's fares with their lines, packed to travel in a link.
 
 `pack` makes JSON of one itinerary with all its brands; an offer is that plus the number of a brand. What was promised –
-lines, labels, conditions – is in it, so that an offer in date is honoured whatever the rows say by then.
+steps, lines, labels, conditions – is in it, so that an offer in date is honoured and explained whatever the rows say by
+then.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from uuid import UUID
 
 from portal.places.queries import Place
 from portal.pricing.rules import Conditions, Party, PriceLine, Quote, total_of
+from portal.pricing.steps import SegmentPrice, Step, times
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,9 +25,13 @@ class Fare:
     """A brand of an itinerary with its whole price for the party. Compared by identity: quoting remembers its fares."""
 
     brand: str
-    booking_class: str
     quote: Quote
     conditions: Conditions
+
+    @property
+    def booking_class(self) -> str:
+        """The letter that it is sold in."""
+        return self.quote.booking_class
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,10 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One fare of one itinerary at one price, until `expires_at`. `per_type` holds the lines for one passenger each."""
+    """One fare of one itinerary at one price, until `expires_at`. `per_type` holds the lines for one passenger each.
+
+    `pricing` are the printed steps that lead to an adult's fare, as JSON that a booking keeps; see `printed_steps`.
+    """
 
     token: str
     slice_origin: str
@@ -53,11 +62,13 @@ class Offer:
     cabin: str
     brand: str
     booking_class: str
+    fare_basis: str
     party: Party
     currency: str
     total_minor: int
     per_type: dict[str, tuple[PriceLine, ...]]
     conditions: dict[str, Any]
+    pricing: list[dict[str, Any]]
     issued_at: datetime
     expires_at: datetime
 
@@ -89,12 +100,34 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One itinerary as found: its segments, the country it connects in, the seats free on all, its place in order."""
+    """One itinerary as found: its segments, the country it connects in, the seats free on all, its place in order.
+
+    `loads` are the stairs of the load rules that its flights stand on, `class_at` the cheapest class open on all.
+    """
 
     segments: tuple[Segment, ...]
     via: str
     free: int
     place: tuple[int, int, int, int]
+    loads: tuple[int, int]
+    class_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What pricing needs to know of a flight, and what is left of a cabin on it (nothing where it has none)."""
+
+    flight_id: int
+    fare_minor: int
+    currency: str
+    origin_country: str
+    destination_country: str
+    departs_on: date
+    origin: str
+    destination: str
+    capacity: int
+    free: int
+    protections: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,45 +234,68 @@ def minutes_between(start: datetime, end: datetime) -> int:
 def pack(frozen: Frozen) -> list[Any]:
     """Return `frozen` as short JSON; `unpack` is its inverse."""
     labels: dict[tuple[str, str], int] = {}
+    rules: dict[tuple[Any, ...], int] = {}
     fares = [_pack_fare(fare, labels) for fare in frozen.fares]
+    first = frozen.fares[0].quote
+    steps = [_pack_segment(one, rules) for one in first.segments]
     party = [frozen.party.adults, frozen.party.children, frozen.party.infants]
     head = [frozen.origin, frozen.destination, list(frozen.flight_ids), frozen.cabin, party]
-    currency = frozen.fares[0].quote.currency
-    return [VERSION, *head, currency, [list(label) for label in labels], fares, frozen.issued, frozen.expires]
+    words = [[list(label) for label in labels], [list(rule) for rule in rules]]
+    return [VERSION, *head, first.currency, *words, steps, fares, frozen.issued, frozen.expires]
+
+
+def _pack_segment(one: SegmentPrice, rules: dict[tuple[Any, ...], int]) -> list[int]:
+    steps = ((step.kind, step.key, step.label, step.factor_bp) for step in one.steps)
+    return [one.base_minor, *(rules.setdefault(step, len(rules)) for step in steps)]
 
 
 def _pack_fare(fare: Fare, labels: dict[tuple[str, str], int]) -> list[Any]:
+    quote, terms = fare.quote, fare.conditions
     lines = [
         [
             cell
             for line in of_type
             for cell in (labels.setdefault((line.code, line.label), len(labels)), line.amount_minor)
         ]
-        for of_type in fare.quote.per_type.values()
+        for of_type in quote.per_type.values()
     ]
-    terms = fare.conditions
     kept = [terms.refund_minor, terms.change_minor, terms.seat, int(terms.cabin_bag), terms.checked_bags]
-    return [fare.brand, fare.booking_class, kept, lines]
+    return [fare.brand, quote.booking_class, quote.fare_basis, quote.brand_bp, kept, lines]
 
 
 def unpack(packed: Sequence[Any]) -> Frozen:
     """Return what `pack` was given; the text must be one that we signed. Raises ValueError for another version."""
     if packed[0] != VERSION:
         raise ValueError(f"version {packed[0]}")
-    _, origin, destination, flights, cabin, party, currency, labels, fares, issued, expires = packed
+    _, origin, destination, flights, cabin, party, currency, labels, rules, steps, fares, issued, expires = packed
     who = Party(*party)
-    made = tuple(_unpack_fare(fare, who, currency, labels) for fare in fares)
+    segments = tuple(_unpack_segment(one, rules) for one in steps)
+    made = tuple(_unpack_fare(fare, who, currency, labels, segments) for fare in fares)
     return Frozen(origin, destination, tuple(flights), cabin, who, made, issued, expires)
 
 
-def _unpack_fare(packed: Sequence[Any], party: Party, currency: str, labels: Sequence[tuple[str, str]]) -> Fare:
-    brand, booking_class, (refund, change, seat, cabin_bag, bags), lines = packed
+def _unpack_segment(packed: Sequence[int], rules: Sequence[Sequence[Any]]) -> SegmentPrice:
+    amount, steps = packed[0], []
+    for kind, key, label, factor_bp in (rules[number] for number in packed[1:]):
+        amount = times(amount, factor_bp)
+        steps.append(Step(kind, key, label, factor_bp, amount))
+    return SegmentPrice(packed[0], tuple(steps))
+
+
+def _unpack_fare(
+    packed: Sequence[Any],
+    party: Party,
+    currency: str,
+    labels: Sequence[tuple[str, str]],
+    segments: tuple[SegmentPrice, ...],
+) -> Fare:
+    brand, letter, basis, brand_bp, (refund, change, seat, cabin_bag, bags), lines = packed
     per_type = {
         name: tuple(_line(labels[cells[i]], cells[i + 1]) for i in range(0, len(cells), 2))
         for name, cells in zip(party.counts, lines, strict=True)
     }
-    terms = Conditions(currency, refund, change, seat, bool(cabin_bag), bags)
-    return Fare(brand, booking_class, Quote(currency, total_of(per_type, party), per_type), terms)
+    quote = Quote(currency, total_of(per_type, party), per_type, letter, basis, segments, brand_bp)
+    return Fare(brand, quote, Conditions(currency, refund, change, seat, bool(cabin_bag), bags))
 
 
 def _line(label: tuple[str, str], amount_minor: int) -> PriceLine:
@@ -258,11 +314,31 @@ def offer_of(frozen: Frozen, number: int, token: str) -> Offer:
         cabin=frozen.cabin,
         brand=fare.brand,
         booking_class=fare.booking_class,
+        fare_basis=fare.quote.fare_basis,
         party=frozen.party,
         currency=fare.quote.currency,
         total_minor=fare.quote.total_minor,
         per_type=fare.quote.per_type,
         conditions=fare.conditions.wire(),
+        pricing=printed_steps(fare.quote, frozen.flight_ids, fare.brand),
         issued_at=datetime.fromtimestamp(frozen.issued, UTC),
         expires_at=datetime.fromtimestamp(frozen.expires, UTC),
     )
+
+
+def printed_steps(quote: Quote, flight_ids: Sequence[int], brand: str) -> list[dict[str, Any]]:
+    """Return what leads to an adult's fare, step by step as JSON: each flight's base fare and steps, then the brand.
+
+    Every entry has kind, key, label, factorBp, amount (minor units, after the step) and flightId (null for the brand).
+    """
+    printed = []
+    for flight_id, segment in zip(flight_ids, quote.segments, strict=True):
+        base = Step("base", "", "", 0, segment.base_minor)
+        printed += [_printed(step, flight_id) for step in (base, *segment.steps)]
+    whole = sum(segment.fare_minor for segment in quote.segments)
+    return [*printed, _printed(Step("brand", brand, brand, quote.brand_bp, times(whole, quote.brand_bp)), None)]
+
+
+def _printed(step: Step, flight_id: int | None) -> dict[str, Any]:
+    words = {"kind": step.kind, "key": step.key, "label": step.label}
+    return {"flightId": flight_id, **words, "factorBp": step.factor_bp, "amount": step.amount_minor}

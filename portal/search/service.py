@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -17,12 +17,13 @@ from portal.kit.errors import FieldError, Invalid, NotFound
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
 from portal.places.queries import Place
-from portal.pricing.rules import TYPES, Party, PriceBook, SegmentFare, conditions, quote
+from portal.pricing.rules import Party, PriceBook, Sale, SegmentFare, conditions, quote, quote_of
 from portal.pricing.service import load_book
 from portal.search import queries
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import Criteria, SliceWish
-from portal.search.queries import Ask, LevyRow, Network
+from portal.search.lanes import days_of, factors, levy_rows
+from portal.search.queries import Ask, Network
 from portal.search.rules import (
     DayPrice,
     Fare,
@@ -32,6 +33,7 @@ from portal.search.rules import (
     Offer,
     SearchResult,
     SliceResult,
+    Stock,
     Suggestion,
     Way,
     offer_of,
@@ -141,12 +143,33 @@ def _ask(
         origin=ends[0],
         destination=ends[1],
         on=wish.on,
+        today=_today(),
         cabin=criteria.cabin,
         seats=party.seats,
         counts=(party.adults, party.children, party.infants),
         max_stops=criteria.max_stops,
         factor_bp=book.in_cabin(criteria.cabin)[0].factor_bp,
-        levies=tuple(_levy_rows(book, criteria, wish, ends, net=net, main=main)),
+        levies=tuple(
+            levy_rows(
+                book,
+                (ends[0].country, ends[1].country),
+                on=wish.on,
+                cabin=criteria.cabin,
+                party=party,
+                vias=net.countries if criteria.max_stops else (),
+                currencies=net.currencies,
+                main=main,
+            )
+        ),
+        factors=factors(
+            book.tariff,
+            wish.origin,
+            wish.destination,
+            cabin=criteria.cabin,
+            on=wish.on,
+            today=_today(),
+            stops=criteria.max_stops > 0,
+        ),
         priceable=tuple(book.rates),
         filters=_filters(criteria, main),
         sort=criteria.sort,
@@ -168,21 +191,9 @@ def _filters(criteria: Criteria, main: str) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if value is not None}
 
 
-def _levy_rows(
-    book: PriceBook, criteria: Criteria, wish: SliceWish, ends: tuple[Place, Place], *, net: Network, main: str
-) -> Iterator[LevyRow]:
-    vias = ("", *(net.countries if criteria.max_stops else ()))
-    for currency in {main, *net.currencies}:
-        if currency not in book.rates:
-            continue
-        weight = book.converted(10**9, currency, main) / 10**9
-        for via in vias:
-            chain = (ends[0].country, *([via] if via else []), ends[1].country)
-            levies = book.levies(chain, on=wish.on, cabin=criteria.cabin, currency=currency)
-            counts = criteria.party.counts
-            fixed = sum(count * levies[name].fixed_minor for name, count in counts.items())
-            adult, child, infant = (levies[name].rate_bp for name in TYPES)
-            yield LevyRow(via, currency, adult, child, infant, fixed, weight)
+def _today() -> date:
+    """Return the day of sale: of UTC, the same for everybody."""
+    return clock.now().date()
 
 
 def _slice(
@@ -197,7 +208,7 @@ def _slice(
 
 def _itinerary(way: Way, criteria: Criteria, ask: Ask, *, book: PriceBook, settings: Settings) -> Itinerary:
     flight_ids = tuple(segment.flight_id for segment in way.segments)
-    fares = _fares(book, _segment_fares(way, ask), criteria.cabin, criteria.party)
+    fares = _fares(book, _segment_fares(way, ask), criteria.cabin, criteria.party, Sale(ask.today, way.class_at))
     ends = ask.origin.code, ask.destination.code
     times = _times(settings)
     sealed = _sealed(settings, (*ends, flight_ids, criteria.cabin, criteria.party, fares, *times))
@@ -223,22 +234,44 @@ def _sealed(settings: Settings, parts: tuple[Any, ...]) -> str:
 def _segment_fares(way: Way, ask: Ask) -> tuple[SegmentFare, ...]:
     chain = (ask.origin.country, *([way.via] if way.via else []), ask.destination.country)
     return tuple(
-        SegmentFare(segment.fare_minor, segment.currency, here, there, segment.departs_on)
-        for segment, here, there in zip(way.segments, chain, chain[1:], strict=False)
+        SegmentFare(one.fare_minor, one.currency, here, there, one.departs_on, one.origin, one.destination, load)
+        for one, here, there, load in zip(way.segments, chain, chain[1:], way.loads, strict=False)
     )
 
 
 @lru_cache(maxsize=8192)
-def _fares(book: PriceBook, segments: tuple[SegmentFare, ...], cabin: str, party: Party) -> tuple[Fare, ...]:
+def _fares(
+    book: PriceBook, segments: tuple[SegmentFare, ...], cabin: str, party: Party, sale: Sale
+) -> tuple[Fare, ...]:
     return tuple(
         Fare(
             brand=brand.brand,
-            booking_class=brand.booking_class,
-            quote=quote(book, segments, cabin=cabin, brand=brand.brand, party=party),
+            quote=quote(book, segments, cabin=cabin, brand=brand.brand, party=party, sale=sale),
             conditions=conditions(book, brand, segments[0].currency),
         )
         for brand in book.in_cabin(cabin)
     )
+
+
+def _fares_of(book: PriceBook, stocks: Sequence[Stock], cabin: str, party: Party) -> tuple[Fare, ...]:
+    """Return the fares of flights as they stand, in the cheapest class that is open on all for the whole party."""
+    today, tariff = _today(), book.tariff
+    ladder = tariff.ladder(cabin=cabin, today=today)
+    segments = tuple(
+        SegmentFare(
+            one.fare_minor,
+            one.currency,
+            one.origin_country,
+            one.destination_country,
+            one.departs_on,
+            one.origin,
+            one.destination,
+            ladder.at(one.capacity, one.free),
+        )
+        for one in stocks
+    )
+    class_at = min(tariff.class_at(cabin, one.protections, one.free - party.seats) for one in stocks)
+    return _fares(book, segments, cabin, party, Sale(today, class_at))
 
 
 def read_offer(settings: Settings, token: str) -> Offer:
@@ -262,12 +295,12 @@ def reprice(session: Session, offer: Offer, *, settings: Settings) -> Offer:
 
     Raises NotFound when a flight has left the timetable, UnknownBrand when the brand is no longer sold.
     """
-    segments = tuple(queries.segment_fares(session, offer.flight_ids))
-    if len(segments) < len(offer.flight_ids):
+    stocks = queries.segment_fares(session, offer.flight_ids, offer.cabin)
+    if len(stocks) < len(offer.flight_ids):
         raise NotFound(_("One of these flights is no longer in the timetable."))
     book = load_book(session)
     book.brand(offer.cabin, offer.brand)
-    fares = _fares(book, segments, offer.cabin, offer.party)
+    fares = _fares_of(book, stocks, offer.cabin, offer.party)
     ends = offer.slice_origin, offer.slice_destination
     parts = (*ends, offer.flight_ids, offer.cabin, offer.party, fares, *_times(settings))
     number = [fare.brand for fare in fares].index(offer.brand)
@@ -290,11 +323,18 @@ def day_prices(
         if code not in places:
             raise Invalid(errors=[FieldError(name, _("There is no airport with the code %(code)s.") % {"code": code})])
     book, countries = load_book(session), (places[origin].country, places[destination].country)
+    today, pair = _today(), (origin, destination)
+    counted = factors(book.tariff, *pair, cabin=cabin, on=days[0], today=today, stops=False)
+    lanes = days_of(book.tariff, *pair, days, cabin=cabin, today=today)
+    span, brand = (days[0], days[-1]), book.in_cabin(cabin)[0].brand
+    found = queries.cheapest(
+        session, origin, destination, span, cabin=cabin, seats=party.seats, factors=counted, lanes=lanes
+    )
     lowest: dict[date, DayPrice] = {}
-    found = queries.cheapest(session, origin, destination, (days[0], days[-1]), cabin=cabin, seats=party.seats)
     for on, currency, fare in found:
         if currency in book.rates:
-            total = _fares(book, (SegmentFare(fare, currency, *countries, on),), cabin, party)[0].quote.total_minor
+            whole = (SegmentFare(fare, currency, *countries, on),)
+            total = quote_of(book, fare, whole, cabin=cabin, brand=brand, party=party).total_minor
             lowest.setdefault(on, DayPrice(on, currency, total))
     return [lowest.get(on, DayPrice(on, settings.currency, None)) for on in days]
 
@@ -325,13 +365,17 @@ def leaving_soon(session: Session) -> list[Suggestion]:
 
 
 def _suggest(session: Session) -> list[Suggestion]:
-    rows, net, book = queries.leaving_soon(session), queries.network(session), load_book(session)
-    places = net.places(session, {code for row in rows for code in row[:2]})
+    stocks, net, book = queries.leaving_soon(session), queries.network(session), load_book(session)
+    lowest: dict[tuple[str, str], tuple[int, Stock]] = {}
+    for one in stocks:
+        if one.currency in book.rates:
+            total = _fares_of(book, [one], "economy", Party())[0].quote.total_minor
+            ends = one.origin, one.destination
+            lowest[ends] = min(lowest.get(ends, (total, one)), (total, one), key=lambda pair: pair[0])
+    places = net.places(session, {code for ends in lowest for code in ends})
     found: dict[str, Suggestion] = {}
-    for origin, destination, on, currency, fare in rows:
-        if currency in book.rates and not {origin, destination} & set(found) and len(found) < 2 * SUGGESTIONS:
-            ends = places[origin], places[destination]
-            segment = SegmentFare(fare, currency, ends[0].country, ends[1].country, on)
-            total = _fares(book, (segment,), "economy", Party())[0].quote.total_minor
-            found[origin] = found[destination] = Suggestion(*ends, on, currency, total)
+    for (origin, destination), (total, one) in lowest.items():
+        if not {origin, destination} & set(found) and len(found) < 2 * SUGGESTIONS:
+            ends_of = places[origin], places[destination]
+            found[origin] = found[destination] = Suggestion(*ends_of, one.departs_on, one.currency, total)
     return list(dict.fromkeys(found.values()))

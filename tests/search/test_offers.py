@@ -19,7 +19,7 @@ from portal.pricing.service import forget_books
 from portal.search import service
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import Criteria, SliceWish
-from portal.search.rules import Itinerary
+from portal.search.rules import VERSION, Itinerary
 from tests import world
 
 PARTY = Party(2, 1, 1)
@@ -121,7 +121,7 @@ def test_a_word_sealed_for_something_else_is_no_offer(settings: Settings, itiner
     with pytest.raises(OfferUnknown):
         service.read_offer(replace(settings, secret_key="another" * 8), itinerary.token(0))
     with pytest.raises(OfferUnknown):
-        service.read_offer(settings, signing.seal(settings, service.OFFER, [2, *payload[1:]]) + "~0")
+        service.read_offer(settings, signing.seal(settings, service.OFFER, [VERSION + 1, *payload[1:]]) + "~0")
 
 
 def test_an_itinerary_s_three_offers_fit_a_link(settings: Settings, itinerary: Itinerary) -> None:
