@@ -30,6 +30,9 @@ class Round:
 
 ROUNDS = (
     Round("holds.expire", timedelta(seconds=30)),
+    Round("waits.serve", timedelta(minutes=1)),
+    Round("alerts.check", timedelta(minutes=10)),
+    Round("check_in.remind", timedelta(minutes=10)),
     Round("accounts.sweep", timedelta(hours=6)),
     Round("analytics.days", timedelta(hours=1)),
     Round("idempotency.sweep", timedelta(hours=1)),

@@ -55,7 +55,7 @@ DROP_LAPSED = text(
 )
 EXTEND = text(
     """
-    update seat_claims set expires_at = now() + make_interval(mins => :minutes)
+    update seat_claims set expires_at = greatest(expires_at, now() + make_interval(mins => :minutes))
     where holder = :holder and expires_at is not null and (:lapsed_too or expires_at > now()) returning expires_at
     """
 )
@@ -115,7 +115,7 @@ def take_seats(session: Session, *, holder: UUID, wishes: Sequence[SeatWish], mi
 
 
 def extend_claims(session: Session, *, holder: UUID, minutes: int, expected: int | None = None) -> datetime:
-    """Hold the holder's seats for `minutes` from now; returns the new deadline.
+    """Hold the holder's seats for `minutes` from now, never shorter than before; returns the new deadline.
 
     Raises ClaimsLost when a claim is gone. Lapsed claims may have lost a companion, so they count as lost too, unless
     the caller says with `expected` how many there must be.

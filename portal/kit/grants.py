@@ -15,6 +15,7 @@ from portal.kit.settings import Settings
 COOKIE = "trips"
 PURPOSE = "booking-grants"
 TOKEN_PURPOSE = "booking-token"  # noqa: S105 – a name, not a secret
+LINK_PURPOSE = "booking-link"
 TOKEN_MARK = "bk_"  # noqa: S105 – what such tokens begin with
 MOST = 20
 MAX_AGE = 180 * 24 * 3600
@@ -45,6 +46,19 @@ def grant(request: StarletteRequest, response: Response, reference: str, level: 
 def booking_token(settings: Settings, reference: str) -> str:
     """Return a bearer token with which a program may manage this one booking."""
     return TOKEN_MARK + signing.seal(settings, TOKEN_PURPOSE, reference)
+
+
+def link(settings: Settings, reference: str, page: str) -> str:
+    """Return the address of a link for a mail to the booking's contact: it lets the reader manage the booking and leads
+    to `page` of ours. Who can read that mailbox may follow it, for as long as a browser keeps its grants.
+    """
+    return f"{settings.base_url}/links/{signing.seal(settings, LINK_PURPOSE, [reference, page])}"
+
+
+def read_link(settings: Settings, token: str) -> tuple[str, str]:
+    """Return the reference and the page that a mailed link is for; raises ValueError for an old or a foreign one."""
+    reference, page = signing.unseal(settings, LINK_PURPOSE, token, max_age_seconds=MAX_AGE)
+    return str(reference), str(page)
 
 
 def is_booking_token(token: str) -> bool:

@@ -43,6 +43,8 @@ POLICIES: Mapping[str, Policy] = {
     "register": Policy(20, 3600),
     "manage-address": Policy(30, 900),
     "manage-reference": Policy(10, 900),
+    "watch-address": Policy(20, 3600),
+    "watch-caller": Policy(60, 3600),
 }
 
 

@@ -37,6 +37,7 @@ from portal.kit.settings import Settings
 from portal.kit.web import templates
 
 PATIENCE_SECONDS = 15
+OWN_HEADERS = ("Message-ID", "Auto-Submitted", "List-Unsubscribe", "List-Unsubscribe-Post")
 
 
 class SentMail(Base):
@@ -94,6 +95,16 @@ def compose(
     for file in files:
         main, _, sub = file.media_type.partition("/")
         message.add_attachment(file.content, maintype=main, subtype=sub, filename=file.name)
+    return message
+
+
+def may_be_left(message: EmailMessage, address: str) -> EmailMessage:
+    """Return the message with the headers by which mail programs offer to leave it, in one click (RFC 2369, RFC 8058).
+
+    A POST to `address` must leave without asking further.
+    """
+    message["List-Unsubscribe"] = f"<{address}>"
+    message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     return message
 
 
@@ -200,7 +211,7 @@ def _sendgrid_body(message: EmailMessage) -> dict[str, Any]:
         "from": {"email": sender.addr_spec, "name": sender.display_name},
         "subject": str(message["Subject"]),
         "content": [{"type": part.get_content_type(), "value": part.get_content()} for part in texts],
-        "headers": {"Message-ID": message["Message-ID"], "Auto-Submitted": "auto-generated"},
+        "headers": {name: str(message[name]) for name in OWN_HEADERS if message[name]},
     }
     if files := [_sendgrid_file(part) for part in message.iter_attachments()]:
         body["attachments"] = files
