@@ -17,6 +17,7 @@ from portal.checkin.forms import Scan
 from portal.checkin.models import Boarding, CheckIn, TravelDocument
 from portal.checkin.rules import CheckedIn, Coupon, Desk, Document, guardians
 from portal.flights.models import NamedSeat
+from portal.flights.queries import FlightView, flights_by_id
 from portal.flights.seating import seats_of
 
 COUPONS = text(
@@ -162,6 +163,11 @@ def check_in_at(session: Session, flight_id: int, number: int) -> Scan | None:
     return Scan(
         "already_boarded" if made.boarded_at else "boarded", flight_id, made, name, reference, kind, seat, made.seat
     )
+
+
+def flight_of(session: Session, found: Scan) -> FlightView | None:
+    """Return the flight that a scan was for, or None."""
+    return flights_by_id(session, [found.flight_id]).get(found.flight_id) if found.flight_id is not None else None
 
 
 def last_number(session: Session, flight_id: int) -> int:

@@ -6,8 +6,10 @@ boarding row is its counter of sequence numbers, so those who check in for it ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
@@ -18,15 +20,19 @@ from sqlalchemy.orm import Session
 from portal.booking.errors import UnknownBooking
 from portal.booking.models import Booking
 from portal.booking.queries import booking_view
+from portal.booking.rules import may_manage, may_see
+from portal.booking.views import BookingView
 from portal.checkin import errors, queries, rules
 from portal.checkin.forms import Wish
 from portal.checkin.models import CheckIn, TravelDocument
 from portal.checkin.rules import CheckedIn, Desk, Document, Pick
+from portal.checkin.told import BoardingPass, boarding_passes
 from portal.flights.rules import Seat, suggest
 from portal.flights.seating import SeatChoice, choose, seat_plan, seats_of
-from portal.kit import audit, ids, outbox
-from portal.kit.errors import FieldError
+from portal.kit import audit, i18n, ids, mail, outbox
+from portal.kit.errors import FieldError, Forbidden
 from portal.kit.i18n import gettext as _
+from portal.kit.settings import Settings
 
 # The one counter of a flight's sequence numbers: whoever asks at the same moment waits for this row.
 NUMBERS = text(
@@ -58,6 +64,32 @@ FORGET = text(
     returning d.passenger_id
     """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who stands at the desk: an account, staff, or a browser or token that was granted the booking."""
+
+    user_id: UUID | None
+    staff: bool
+    granted: str | None
+
+
+def look(session: Session, reference: str, asker: Asker) -> Desk:
+    """Return the booking's desk to who may manage it: a boarding pass is not for who knows a reference and a name.
+
+    Raises UnknownBooking where they may not even see it, Forbidden where they may only look.
+    """
+    view = booking_view(session, reference)
+    if view is None or not may_see(view, **_who(asker), family_name=None):
+        raise UnknownBooking()
+    if not may_manage(view, **_who(asker)):
+        raise Forbidden(_("Please sign in, or use the browser that made the booking: a boarding pass is personal."))
+    return queries.desk(session, view)
+
+
+def _who(asker: Asker) -> dict[str, Any]:
+    return {"user_id": asker.user_id, "staff": asker.staff, "granted": asker.granted}
 
 
 def open_desk(session: Session, reference: str) -> Desk:
@@ -278,3 +310,47 @@ def _take_back(session: Session, made: CheckedIn) -> None:
 def forget_documents(session: Session, *, before: datetime) -> int:
     """Erase the documents of whoever's last flight landed before then, or who does not fly; returns how many."""
     return len(session.execute(FORGET, {"before": before}).all())
+
+
+def passes_pdf(passes: Sequence[BoardingPass], view: BookingView, settings: Settings) -> mail.File:
+    """Return the passes on paper, a page each, in the booking's language, as PDF/UA-1. Raises NotCheckedIn for none."""
+    from portal.kit import paper  # WeasyPrint takes half a second to load; a process that never prints never pays
+
+    if not passes:
+        raise errors.NotCheckedIn(_("Nobody of this booking is checked in yet."))
+    made_at = max(one.check_in.checked_in_at for one in passes)
+    content = paper.pdf(settings, "boarding_pass", made_at=made_at, locale=view.locale, passes=passes, booking=view)
+    return mail.File(f"boarding-passes-{view.reference}.pdf", "application/pdf", content)
+
+
+def printable_passes(desk: Desk) -> list[BoardingPass]:
+    """Return the passes with names as our type can print them, in the booking's language."""
+    from portal.kit import paper  # as above
+
+    with i18n.speaking(desk.view.locale):
+        return boarding_passes(desk, is_printable=paper.is_printable)
+
+
+def passes_mail(desk: Desk, numbers: Collection[str], settings: Settings) -> EmailMessage | None:
+    """Return the mail that brings the passes of these numbers, attached; None when none of them is good any more.
+
+    Raises Hopeless without an address.
+    """
+    passes = [one for one in printable_passes(desk) if f"{one.flight.id}:{one.check_in.sequence_number}" in numbers]
+    if not passes:
+        return None
+    view, first = desk.view, passes[0].flight
+    with i18n.speaking(view.locale):
+        words = {"city": first.destination.city, "day": i18n.day(first.departure_local)}
+        return mail.compose(
+            settings,
+            to=view.contact_email or "",
+            subject=_("Your boarding passes: %(city)s, %(day)s") % words,
+            template="boarding_passes",
+            identity=f"checkin.done.{view.id}.{min(numbers)}",
+            locale=view.locale,
+            files=(passes_pdf(passes, view, settings),),
+            booking=view,
+            passes=passes,
+            passes_url=f"{settings.base_url}/bookings/{view.reference}/boarding-passes",
+        )
