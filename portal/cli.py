@@ -34,11 +34,14 @@ from portal.kit.validation import parse
 from portal.places import service as places
 from portal.pricing import promotions
 from portal.pricing import service as pricing
+from portal.seats import queries as seat_queries
+from portal.seats import service as seats
 
 # Each step brings one room's part of the demo up to date, and returns how many rows that added, if it counts them.
 DEMO_STEPS: tuple[tuple[str, Callable[[Session], int | None]], ...] = (
     ("Airports", lambda session: _load_places(session)),
     ("Brands and taxes", pricing.ensure_reference_rows),
+    ("Seats and extras", seats.ensure_catalogue),
     ("Promotions", promotions.ensure_demo),
     ("Flights, from 60 days ago to a year ahead", lambda session: flights.extend_demo(session, clock.now().date())),
     ("Accounts", accounts.ensure_demo_users),
@@ -47,7 +50,7 @@ DEMO_STEPS: tuple[tuple[str, Callable[[Session], int | None]], ...] = (
 )
 
 # Each room proves its own books.
-BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (booking_queries.broken_books,)
+BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (booking_queries.broken_books, seat_queries.broken_seats)
 
 
 def migrate(settings: Settings, _: argparse.Namespace) -> int:
@@ -147,6 +150,7 @@ def schedule_import(settings: Settings, given: argparse.Namespace) -> int:
             bar = _bar(raw, given.file.stat().st_size)
             _load_places(session)
             pricing.ensure_reference_rows(session)
+            seats.ensure_catalogue(session)
             counts = flights.import_timetable(session, rows, bad_row=_bad_row, progress=bar, dry_run=given.dry_run)
             if given.dry_run:
                 session.rollback()

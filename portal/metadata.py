@@ -14,6 +14,7 @@ from portal.payments import models as payments
 from portal.places import models as places
 from portal.pricing import models as pricing
 from portal.pricing import promotions
+from portal.seats import models as seats
 from portal.tickets import models as tickets
 from portal.watches import models as watches
 
@@ -32,6 +33,7 @@ ROOMS = (
     places,
     pricing,
     promotions,
+    seats,
     tickets,
     watches,
 )

@@ -12,6 +12,7 @@ from portal.flights.models import AircraftCabin, AircraftType, Carrier, Flight, 
 from portal.places.models import Airport
 from portal.pricing.models import FareRuleRow
 from portal.pricing.service import ensure_reference_rows
+from portal.seats.service import ensure_catalogue
 
 AIRPORTS = (
     ("JFK", "John F Kennedy International", "New York", "US", "United States", "America/New_York", 40.64, -73.78),
@@ -65,6 +66,7 @@ def build(session: Session) -> None:
         ]
     )
     ensure_reference_rows(session)
+    ensure_catalogue(session)
     # Prices of this world stand as the tests write them: no season, weekday or demand; what needs rules adds its own.
     session.execute(delete(FareRuleRow))
 

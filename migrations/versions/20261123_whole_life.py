@@ -13,7 +13,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-
+    op.execute("alter table payments drop constraint if exists ck_payments_method_known")
+    op.execute("alter table payments drop constraint if exists ck_payments_state_known")
     op.create_table(
         "carrier_change_rules",
         sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
@@ -32,6 +33,62 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_carrier_change_rules")),
         sa.UniqueConstraint("kind", "scope", "valid_from", name=op.f("uq_carrier_change_rules_kind_scope_valid_from")),
     )
+    op.create_table(
+        "credits",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("code", sa.String(length=12), nullable=False),
+        sa.Column("owner_email", sa.String(), nullable=True),
+        sa.Column("amount_minor", sa.Integer(), nullable=False),
+        sa.Column("remaining_minor", sa.Integer(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("payable", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("source in ('refund', 'goodwill')", name=op.f("ck_credits_source_known")),
+        sa.CheckConstraint("amount_minor > 0", name=op.f("ck_credits_amount_positive")),
+        sa.CheckConstraint("remaining_minor between 0 and amount_minor", name=op.f("ck_credits_never_overspent")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_credits")),
+        sa.UniqueConstraint("code", name=op.f("uq_credits_code")),
+    )
+    op.create_index(op.f("ix_credits_owner_email"), "credits", ["owner_email"], unique=False)
+    op.create_index(op.f("ix_credits_payable"), "credits", ["payable"], unique=False)
+    op.create_table(
+        "extra_products",
+        sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("label", sa.String(), nullable=False),
+        sa.Column("detail", sa.String(), nullable=False),
+        sa.Column("per", sa.String(), nullable=False),
+        sa.Column("amount_minor", sa.Integer(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("most", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("cabins", sa.ARRAY(sa.String()), nullable=True),
+        sa.Column("travellers", sa.ARRAY(sa.String()), nullable=True),
+        sa.Column("included_cabins", sa.ARRAY(sa.String()), server_default="{}", nullable=False),
+        sa.Column("included_brands", sa.ARRAY(sa.String()), server_default="{}", nullable=False),
+        sa.Column("hours_before", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "kind <> 'assistance' or amount_minor = 0", name=op.f("ck_extra_products_assistance_is_never_priced")
+        ),
+        sa.CheckConstraint(
+            "kind in ('bag', 'meal', 'priority', 'insurance', 'assistance')", name=op.f("ck_extra_products_kind_known")
+        ),
+        sa.CheckConstraint("per in ('slice', 'flight', 'trip')", name=op.f("ck_extra_products_per_known")),
+        sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_extra_products_amount_not_negative")),
+        sa.CheckConstraint("hours_before >= 0", name=op.f("ck_extra_products_hours_not_negative")),
+        sa.CheckConstraint("most between 1 and 9", name=op.f("ck_extra_products_most_sensible")),
+        sa.CheckConstraint("valid_to is null or valid_to >= valid_from", name=op.f("ck_extra_products_valid_in_order")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_extra_products")),
+        sa.UniqueConstraint("key", name=op.f("uq_extra_products_key")),
+    )
+    op.create_index("ix_extra_products_code", "extra_products", ["code", "currency"], unique=False)
     op.create_table(
         "fare_classes",
         sa.Column("cabin", sa.String(), nullable=False),
@@ -104,6 +161,38 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_fare_rules_key")),
     )
     op.create_table(
+        "gateway_events",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("gateway", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("about", sa.String(), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_gateway_events")),
+    )
+    op.create_table(
+        "ledger_entries",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("payable", sa.Uuid(), nullable=True),
+        sa.Column("payment_id", sa.Uuid(), nullable=True),
+        sa.Column("refund_id", sa.Uuid(), nullable=True),
+        sa.Column("credit_id", sa.Uuid(), nullable=True),
+        sa.Column("happened_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_entries")),
+        sa.UniqueConstraint("key", name=op.f("uq_ledger_entries_key")),
+    )
+    op.create_index(op.f("ix_ledger_entries_happened_at"), "ledger_entries", ["happened_at"], unique=False)
+    op.create_index(op.f("ix_ledger_entries_payable"), "ledger_entries", ["payable"], unique=False)
+    op.create_table(
+        "paper_series",
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("last", sa.Integer(), server_default="0", nullable=False),
+        sa.CheckConstraint("last >= 0", name=op.f("ck_paper_series_last_not_negative")),
+        sa.PrimaryKeyConstraint("kind", "year", name=op.f("pk_paper_series")),
+    )
+    op.create_table(
         "promotions",
         sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
         sa.Column("code", sa.String(length=20), nullable=False),
@@ -143,6 +232,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_promotions")),
         sa.UniqueConstraint("code", name=op.f("uq_promotions_code")),
     )
+    op.create_table(
+        "seat_prices",
+        sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("cabin", sa.String(), nullable=False),
+        sa.Column("feature", sa.String(), nullable=False),
+        sa.Column("amount_minor", sa.Integer(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("valid_to", sa.Date(), nullable=True),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.CheckConstraint(
+            "cabin in ('economy', 'premium', 'business', 'first')", name=op.f("ck_seat_prices_cabin_known")
+        ),
+        sa.CheckConstraint(
+            "feature in ('any', 'window', 'middle', 'aisle', 'front', 'legroom', 'exit')",
+            name=op.f("ck_seat_prices_feature_known"),
+        ),
+        sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_seat_prices_amount_not_negative")),
+        sa.CheckConstraint("valid_to is null or valid_to >= valid_from", name=op.f("ck_seat_prices_valid_in_order")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_seat_prices")),
+        sa.UniqueConstraint("key", name=op.f("uq_seat_prices_key")),
+    )
+    op.create_index("ix_seat_prices_cabin", "seat_prices", ["cabin", "currency"], unique=False)
     op.create_table(
         "alerts",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
@@ -215,6 +328,18 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("user_id", "origin", "destination", name=op.f("pk_favourite_routes")),
     )
+    op.create_table(
+        "ledger_lines",
+        sa.Column("entry_id", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.CheckConstraint("amount_minor <> 0", name=op.f("ck_ledger_lines_amount_not_zero")),
+        sa.ForeignKeyConstraint(["entry_id"], ["ledger_entries.id"], name=op.f("fk_ledger_lines_entry_id")),
+        sa.PrimaryKeyConstraint("entry_id", "position", name=op.f("pk_ledger_lines")),
+    )
+    op.create_index("ix_ledger_lines_account", "ledger_lines", ["account", "currency"], unique=False)
     op.create_table(
         "preferences",
         sa.Column("user_id", sa.Uuid(), nullable=False),
@@ -514,6 +639,22 @@ def upgrade() -> None:
     op.create_index("ix_booking_items_booking_id", "booking_items", ["booking_id"], unique=False)
     op.create_index("ix_booking_items_flight_id", "booking_items", ["flight_id"], unique=False)
     op.create_table(
+        "credit_moves",
+        sa.Column("id", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("credit_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("amount_minor", sa.Integer(), nullable=False),
+        sa.Column("payment_id", sa.Uuid(), nullable=True),
+        sa.Column("refund_id", sa.Uuid(), nullable=True),
+        sa.Column("happened_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("kind in ('issued', 'used', 'given_back')", name=op.f("ck_credit_moves_kind_known")),
+        sa.ForeignKeyConstraint(["credit_id"], ["credits.id"], name=op.f("fk_credit_moves_credit_id")),
+        sa.ForeignKeyConstraint(["payment_id"], ["payments.id"], name=op.f("fk_credit_moves_payment_id")),
+        sa.ForeignKeyConstraint(["refund_id"], ["refunds.id"], name=op.f("fk_credit_moves_refund_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_credit_moves")),
+    )
+    op.create_index(op.f("ix_credit_moves_credit_id"), "credit_moves", ["credit_id"], unique=False)
+    op.create_table(
         "named_seats",
         sa.Column("flight_id", sa.Integer(), nullable=False),
         sa.Column("seat", sa.String(length=4), nullable=False),
@@ -553,6 +694,44 @@ def upgrade() -> None:
         ["flight_id", "occupant"],
         unique=True,
         postgresql_where=sa.text("tentative_until is not null"),
+    )
+    op.create_table(
+        "sale_papers",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("booking_id", sa.Uuid(), nullable=False),
+        sa.Column("amendment_id", sa.Uuid(), nullable=True),
+        sa.Column("refers_to", sa.Uuid(), nullable=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("year", sa.Integer(), nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("number", sa.String(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("total_minor", sa.Integer(), nullable=False),
+        sa.Column("content", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("kind in ('receipt', 'credit_note')", name=op.f("ck_sale_papers_kind_known")),
+        sa.CheckConstraint("serial > 0", name=op.f("ck_sale_papers_serial_positive")),
+        sa.ForeignKeyConstraint(
+            ["amendment_id"], ["amendments.id"], name=op.f("fk_sale_papers_amendment_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["booking_id"], ["bookings.id"], name=op.f("fk_sale_papers_booking_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["refers_to"], ["sale_papers.id"], name=op.f("fk_sale_papers_refers_to"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sale_papers")),
+        sa.UniqueConstraint("kind", "year", "serial", name=op.f("uq_sale_papers_kind_year_serial")),
+        sa.UniqueConstraint("number", name=op.f("uq_sale_papers_number")),
+    )
+    op.create_index("ix_sale_papers_booking_id", "sale_papers", ["booking_id"], unique=False)
+    op.create_index("uq_sale_papers_amendment_id", "sale_papers", ["amendment_id"], unique=True)
+    op.create_index(
+        "uq_sale_papers_sale",
+        "sale_papers",
+        ["booking_id"],
+        unique=True,
+        postgresql_where=sa.text("amendment_id is null"),
     )
     op.create_table(
         "travel_documents",
@@ -650,6 +829,21 @@ def upgrade() -> None:
     op.create_foreign_key(
         op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
     )
+    op.add_column("documents", sa.Column("amendment_id", sa.Uuid(), nullable=True))
+    op.add_column("documents", sa.Column("paper_id", sa.Uuid(), nullable=True))
+    op.create_index(
+        "uq_documents_paper_id",
+        "documents",
+        ["paper_id"],
+        unique=True,
+        postgresql_where=sa.text("paper_id is not null"),
+    )
+    op.create_foreign_key(
+        op.f("fk_documents_amendment_id"), "documents", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
+    )
+    op.create_foreign_key(
+        op.f("fk_documents_paper_id"), "documents", "sale_papers", ["paper_id"], ["id"], ondelete="CASCADE"
+    )
     op.add_column("flight_cabins", sa.Column("closed_at_sold", sa.Integer(), nullable=True))
     op.add_column(
         "flight_cabins", sa.Column("protections", sa.ARRAY(sa.Integer()), server_default="{}", nullable=False)
@@ -660,6 +854,19 @@ def upgrade() -> None:
     op.add_column("flights", sa.Column("steered_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("passengers", sa.Column("cancelled_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("payments", sa.Column("purpose", sa.Uuid(), nullable=True))
+    op.add_column("payments", sa.Column("told_minor", sa.Integer(), nullable=True))
+    op.add_column("payments", sa.Column("told_currency", sa.String(length=3), nullable=True))
+    op.add_column("payments", sa.Column("credit_id", sa.Uuid(), nullable=True))
+    op.create_foreign_key(op.f("fk_payments_credit_id"), "payments", "credits", ["credit_id"], ["id"])
+    op.add_column("refunds", sa.Column("way", sa.String(), server_default="original", nullable=False))
+    op.add_column("refunds", sa.Column("credit_id", sa.Uuid(), nullable=True))
+    op.add_column("refunds", sa.Column("problem", sa.String(), nullable=True))
+    op.add_column("refunds", sa.Column("round", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("refunds", sa.Column("tries", sa.Integer(), server_default="0", nullable=False))
+    op.create_index(
+        "ix_refunds_open", "refunds", ["created_at"], unique=False, postgresql_where=sa.text("state <> 'succeeded'")
+    )
+    op.create_foreign_key(op.f("fk_refunds_credit_id"), "refunds", "credits", ["credit_id"], ["id"])
     op.add_column("tickets", sa.Column("status", sa.String(), server_default="open", nullable=False))
     op.add_column("tickets", sa.Column("in_exchange_for", sa.String(length=13), nullable=True))
     op.drop_constraint(op.f("uq_tickets_passenger_id"), "tickets", type_="unique")
@@ -680,6 +887,21 @@ def upgrade() -> None:
         """alter table flights add constraint ck_flights_estimates_in_pairs CHECK (((estimated_departure_at IS NULL) = (estimated_arrival_at IS NULL)))"""
     )
     op.execute(
+        """alter table payments add constraint ck_payments_credit_is_named CHECK ((((method)::text = 'credit'::text) = (credit_id IS NOT NULL)))"""
+    )
+    op.execute(
+        """alter table payments add constraint ck_payments_method_known CHECK (((method)::text = ANY ((ARRAY['page'::character varying, 'card'::character varying, 'credit'::character varying])::text[])))"""
+    )
+    op.execute(
+        """alter table payments add constraint ck_payments_review_names_the_sum CHECK ((((state)::text = 'under_review'::text) = (told_minor IS NOT NULL)))"""
+    )
+    op.execute(
+        """alter table payments add constraint ck_payments_state_known CHECK (((state)::text = ANY ((ARRAY['pending'::character varying, 'action_required'::character varying, 'succeeded'::character varying, 'declined'::character varying, 'abandoned'::character varying, 'under_review'::character varying])::text[])))"""
+    )
+    op.execute(
+        """alter table refunds add constraint ck_refunds_way_known CHECK (((way)::text = ANY ((ARRAY['original'::character varying, 'credit'::character varying])::text[])))"""
+    )
+    op.execute(
         """alter table tickets add constraint ck_tickets_status_known CHECK (((status)::text = ANY ((ARRAY['open'::character varying, 'exchanged'::character varying, 'refunded'::character varying, 'void'::character varying])::text[])))"""
     )
     op.execute("""
@@ -689,13 +911,110 @@ insert into carrier_change_rules (kind, scope, minutes, source, valid_from) valu
     ('answer', 'any', 60, 'Conditions of carriage: below an hour nothing is asked', '2024-10-28'),
     ('clock', 'any', 10080, 'Conditions of carriage, as 14 CFR 260.6 lets the carrier set: seven days', '2024-10-28')
     """)
+    op.execute("""
+create function ledger_entry_balances() returns trigger language plpgsql as $$
+declare
+    entry bigint := case when tg_table_name = 'ledger_entries' then new.id else new.entry_id end;
+begin
+    if exists (
+        select from ledger_lines where entry_id = entry group by currency having sum(amount_minor) <> 0
+    ) or (select count(*) from ledger_lines where entry_id = entry) < 2 then
+        raise exception 'ledger entry % does not add up to nothing', entry using errcode = 'check_violation';
+    end if;
+    return null;
+end $$
+    """)
+    op.execute("""
+create function ledger_is_only_added_to() returns trigger language plpgsql as $$
+begin
+    raise exception 'the ledger is only added to: correct it by another entry' using errcode = 'restrict_violation';
+end $$
+    """)
+    op.execute("""
+create constraint trigger ledger_entries_balance after insert on ledger_entries
+    deferrable initially deferred for each row execute function ledger_entry_balances()
+    """)
+    op.execute("""
+create constraint trigger ledger_lines_balance after insert on ledger_lines
+    deferrable initially deferred for each row execute function ledger_entry_balances()
+    """)
+    op.execute("""
+create trigger ledger_entries_stay before update or delete or truncate on ledger_entries
+    for each statement execute function ledger_is_only_added_to()
+    """)
+    op.execute("""
+create trigger ledger_lines_stay before update or delete or truncate on ledger_lines
+    for each statement execute function ledger_is_only_added_to()
+    """)
+    op.execute("""
+with fresh as (
+    insert into ledger_entries (key, kind, payable, payment_id, happened_at)
+    select 'payment ' || id, 'received', payable, id, coalesce(settled_at, created_at)
+    from payments where state = 'succeeded' on conflict (key) do nothing returning id, payment_id
+)
+insert into ledger_lines (entry_id, position, account, amount_minor, currency)
+select fresh.id, side.position, side.account, side.sign * p.amount_minor, p.currency
+from fresh join payments p on p.id = fresh.payment_id cross join lateral (values
+    (0, case p.method when 'credit' then 'credits' else 'gateway:' || p.gateway end, 1), (1, 'customers', -1)
+) side (position, account, sign)
+    """)
+    op.execute("""
+with fresh as (
+    insert into ledger_entries (key, kind, payable, payment_id, refund_id, happened_at)
+    select 'refund ' || r.id, 'refund ordered', p.payable, p.id, r.id, r.created_at
+    from refunds r join payments p on p.id = r.payment_id on conflict (key) do nothing returning id, refund_id
+)
+insert into ledger_lines (entry_id, position, account, amount_minor, currency)
+select fresh.id, side.position, side.account, side.sign * r.amount_minor, coalesce(p.told_currency, p.currency)
+from fresh join refunds r on r.id = fresh.refund_id join payments p on p.id = r.payment_id
+cross join lateral (values
+    (0, case p.state when 'under_review' then 'under_review' else 'customers' end, 1), (1, 'refunds_due', -1)
+) side (position, account, sign)
+    """)
+    op.execute("""
+with fresh as (
+    insert into ledger_entries (key, kind, payable, payment_id, refund_id, happened_at)
+    select 'refunded ' || r.id, 'refunded', p.payable, p.id, r.id, coalesce(r.settled_at, r.created_at)
+    from refunds r join payments p on p.id = r.payment_id where r.state = 'succeeded'
+    on conflict (key) do nothing returning id, refund_id
+)
+insert into ledger_lines (entry_id, position, account, amount_minor, currency)
+select fresh.id, side.position, side.account, side.sign * r.amount_minor, coalesce(p.told_currency, p.currency)
+from fresh join refunds r on r.id = fresh.refund_id join payments p on p.id = r.payment_id
+cross join lateral (values
+    (0, 'refunds_due', 1),
+    (1, case when r.way = 'credit' or p.method = 'credit' then 'credits' else 'gateway:' || p.gateway end, -1)
+) side (position, account, sign)
+    """)
 
 
 def downgrade() -> None:
-
+    op.execute("""
+drop trigger ledger_lines_stay on ledger_lines
+    """)
+    op.execute("""
+drop trigger ledger_entries_stay on ledger_entries
+    """)
+    op.execute("""
+drop trigger ledger_lines_balance on ledger_lines
+    """)
+    op.execute("""
+drop trigger ledger_entries_balance on ledger_entries
+    """)
+    op.execute("""
+drop function ledger_is_only_added_to()
+    """)
+    op.execute("""
+drop function ledger_entry_balances()
+    """)
     op.execute("alter table flight_cabins drop constraint if exists ck_flight_cabins_never_sold_once_closed")
     op.execute("alter table flights drop constraint if exists ck_flights_estimates_in_order")
     op.execute("alter table flights drop constraint if exists ck_flights_estimates_in_pairs")
+    op.execute("alter table payments drop constraint if exists ck_payments_credit_is_named")
+    op.execute("alter table payments drop constraint if exists ck_payments_method_known")
+    op.execute("alter table payments drop constraint if exists ck_payments_review_names_the_sum")
+    op.execute("alter table payments drop constraint if exists ck_payments_state_known")
+    op.execute("alter table refunds drop constraint if exists ck_refunds_way_known")
     op.execute("alter table tickets drop constraint if exists ck_tickets_status_known")
     op.drop_constraint(op.f("fk_tickets_in_exchange_for"), "tickets", type_="foreignkey")
     op.drop_index("uq_tickets_open", table_name="tickets", postgresql_where=sa.text("status = 'open'"))
@@ -705,6 +1024,17 @@ def downgrade() -> None:
     )
     op.drop_column("tickets", "in_exchange_for")
     op.drop_column("tickets", "status")
+    op.drop_constraint(op.f("fk_refunds_credit_id"), "refunds", type_="foreignkey")
+    op.drop_index("ix_refunds_open", table_name="refunds", postgresql_where=sa.text("state <> 'succeeded'"))
+    op.drop_column("refunds", "tries")
+    op.drop_column("refunds", "round")
+    op.drop_column("refunds", "problem")
+    op.drop_column("refunds", "credit_id")
+    op.drop_column("refunds", "way")
+    op.drop_constraint(op.f("fk_payments_credit_id"), "payments", type_="foreignkey")
+    op.drop_column("payments", "credit_id")
+    op.drop_column("payments", "told_currency")
+    op.drop_column("payments", "told_minor")
     op.drop_column("payments", "purpose")
     op.drop_column("passengers", "cancelled_at")
     op.drop_column("flights", "steered_at")
@@ -713,6 +1043,11 @@ def downgrade() -> None:
     op.drop_column("flights", "estimated_departure_at")
     op.drop_column("flight_cabins", "protections")
     op.drop_column("flight_cabins", "closed_at_sold")
+    op.drop_constraint(op.f("fk_documents_paper_id"), "documents", type_="foreignkey")
+    op.drop_constraint(op.f("fk_documents_amendment_id"), "documents", type_="foreignkey")
+    op.drop_index("uq_documents_paper_id", table_name="documents", postgresql_where=sa.text("paper_id is not null"))
+    op.drop_column("documents", "paper_id")
+    op.drop_column("documents", "amendment_id")
     op.drop_constraint(op.f("fk_charges_item_id"), "charges", type_="foreignkey")
     op.drop_constraint(op.f("fk_charges_amendment_id"), "charges", type_="foreignkey")
     op.drop_index("ix_charges_item_id", table_name="charges", postgresql_where=sa.text("item_id is not null"))
@@ -727,12 +1062,18 @@ def downgrade() -> None:
     op.drop_index("ix_check_ins_passenger_id", table_name="check_ins")
     op.drop_table("check_ins")
     op.drop_table("travel_documents")
+    op.drop_index("uq_sale_papers_sale", table_name="sale_papers", postgresql_where=sa.text("amendment_id is null"))
+    op.drop_index("uq_sale_papers_amendment_id", table_name="sale_papers")
+    op.drop_index("ix_sale_papers_booking_id", table_name="sale_papers")
+    op.drop_table("sale_papers")
     op.drop_index(
         "uq_named_seats_tentative", table_name="named_seats", postgresql_where=sa.text("tentative_until is not null")
     )
     op.drop_index("uq_named_seats_firm", table_name="named_seats", postgresql_where=sa.text("tentative_until is null"))
     op.drop_index("ix_named_seats_holder", table_name="named_seats")
     op.drop_table("named_seats")
+    op.drop_index(op.f("ix_credit_moves_credit_id"), table_name="credit_moves")
+    op.drop_table("credit_moves")
     op.drop_index("ix_booking_items_flight_id", table_name="booking_items")
     op.drop_index("ix_booking_items_booking_id", table_name="booking_items")
     op.drop_table("booking_items")
@@ -771,12 +1112,32 @@ def downgrade() -> None:
     op.drop_index("ix_promotion_uses_held", table_name="promotion_uses", postgresql_where=sa.text("state = 'held'"))
     op.drop_table("promotion_uses")
     op.drop_table("preferences")
+    op.drop_index("ix_ledger_lines_account", table_name="ledger_lines")
+    op.drop_table("ledger_lines")
     op.drop_table("favourite_routes")
     op.drop_index("uq_alerts_once", table_name="alerts", postgresql_where=sa.text("state in ('pending', 'active')"))
     op.drop_index("ix_alerts_user_id", table_name="alerts")
     op.drop_index("ix_alerts_due", table_name="alerts", postgresql_where=sa.text("state = 'active'"))
     op.drop_table("alerts")
+    op.drop_index("ix_seat_prices_cabin", table_name="seat_prices")
+    op.drop_table("seat_prices")
     op.drop_table("promotions")
+    op.drop_table("paper_series")
+    op.drop_index(op.f("ix_ledger_entries_payable"), table_name="ledger_entries")
+    op.drop_index(op.f("ix_ledger_entries_happened_at"), table_name="ledger_entries")
+    op.drop_table("ledger_entries")
+    op.drop_table("gateway_events")
     op.drop_table("fare_rules")
     op.drop_table("fare_classes")
+    op.drop_index("ix_extra_products_code", table_name="extra_products")
+    op.drop_table("extra_products")
+    op.drop_index(op.f("ix_credits_payable"), table_name="credits")
+    op.drop_index(op.f("ix_credits_owner_email"), table_name="credits")
+    op.drop_table("credits")
     op.drop_table("carrier_change_rules")
+    op.execute(
+        """alter table payments add constraint ck_payments_method_known CHECK (((method)::text = ANY ((ARRAY['page'::character varying, 'card'::character varying])::text[])))"""
+    )
+    op.execute(
+        """alter table payments add constraint ck_payments_state_known CHECK (((state)::text = ANY ((ARRAY['pending'::character varying, 'action_required'::character varying, 'succeeded'::character varying, 'declined'::character varying, 'abandoned'::character varying])::text[])))"""
+    )

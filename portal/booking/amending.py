@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from portal.booking import applying, errors, quotes, records
 from portal.booking.models import Amendment, Booking
 from portal.booking.records import ItemWish
+from portal.flights import seating
 from portal.flights.errors import ClaimsLost
 from portal.flights.service import SeatWish, extend_claims, lock_seats, release_claims, take_seats
 from portal.kit import audit
@@ -104,6 +105,7 @@ def _make_way(session: Session, booking: Booking, payload: dict[str, Any]) -> No
 def _end(session: Session, amendment: Amendment, state: str) -> None:
     """Let go of what the amendment held: seats, and money that had come in for a part of it."""
     release_claims(session, holder=amendment.id)
+    seating.give_up(session, holder=amendment.booking_id, tentative_only=True)
     came = select(Payment).where(
         Payment.purpose == amendment.id, Payment.state == "succeeded", Payment.applied_at.is_not(None)
     )

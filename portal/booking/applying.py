@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.booking import records
-from portal.booking.models import Amendment, Booking
+from portal.booking.models import Amendment, Booking, Item
+from portal.flights import seating
+from portal.flights.errors import ClaimsLost, SeatTaken
+from portal.flights.seating import SeatChoice
 from portal.kit import audit, clock, outbox
 from portal.payments import service as payments
 
@@ -69,8 +73,23 @@ def _tell(session: Session, booking: Booking, amendment: Amendment, before: dict
 
 
 def _items(session: Session, booking: Booking, amendment: Amendment) -> None:
-    records.cancel_items(session, [UUID(one) for one in amendment.payload["cancel"]])
+    cancelled = [UUID(one) for one in amendment.payload["cancel"]]
+    records.cancel_items(session, cancelled)
     records.add_items(session, booking.id, amendment.payload["add"], amendment_id=amendment.id)
+    _name_seats(session, booking, amendment, cancelled)
+
+
+def _name_seats(session: Session, booking: Booking, amendment: Amendment, cancelled: list[UUID]) -> None:
+    """Let the seats by name follow their extras; raises ClaimsLost where one has gone to somebody else."""
+    dropped = select(Item.flight_id, Item.passenger_id).where(Item.id.in_(cancelled), Item.kind == "seat")
+    for flight_id, passenger_id in session.execute(dropped):
+        seating.give_up(session, holder=booking.id, occupant=passenger_id, flight_id=flight_id)
+    added = [row for row in amendment.payload["add"] if row["kind"] == "seat"]
+    choices = [SeatChoice(row["flight_id"], row["seat"], UUID(row["passenger_id"])) for row in added]
+    try:
+        seating.choose(session, holder=booking.id, choices=choices)
+    except SeatTaken:
+        raise ClaimsLost() from None
 
 
 DEEDS: dict[str, Deed] = {"items": _items}

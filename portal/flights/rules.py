@@ -143,21 +143,29 @@ def apart(one: Seat, other: Seat) -> int:
     return abs(one.across - other.across) + ROW_APART * abs(one.row - other.row)
 
 
-def suggest(cabin: CabinPlan, count: int, *, may: Callable[[Seat], bool] = lambda _seat: True) -> list[Seat] | None:
+def suggest(
+    cabin: CabinPlan,
+    count: int,
+    *,
+    may: Callable[[Seat], bool] = lambda _seat: True,
+    cost: Callable[[Seat], int] = lambda _seat: 0,
+) -> list[Seat] | None:
     """Return `count` free seats that keep a party together, in the order of the rows, or None when there are too few.
 
-    Side by side wherever some row allows it, else as near to one seat as can be; of equals, those nearest the nose.
+    Side by side wherever some row allows it, else as near to one seat as can be; of equals, those that cost least, then
+    those nearest the nose.
     """
     free = [seat for seat in cabin.seats if not seat.taken and may(seat)]
     if count < 1 or len(free) < count:
         return None
-    best = min((_around(seat, free, count) for seat in free), key=lambda found: found[0])
-    return sorted(best[1], key=lambda seat: (seat.row, seat.across))
+    costs = {seat.name: cost(seat) for seat in free}
+    best = min((_around(seat, free, costs, count) for seat in free), key=lambda found: found[:2])
+    return sorted(best[2], key=lambda seat: (seat.row, seat.across))
 
 
-def _around(middle: Seat, free: Sequence[Seat], count: int) -> tuple[int, list[Seat]]:
-    near = sorted(free, key=lambda seat: apart(middle, seat))[:count]
-    return sum(apart(middle, seat) for seat in near), near
+def _around(middle: Seat, free: Sequence[Seat], costs: dict[str, int], count: int) -> tuple[int, int, list[Seat]]:
+    near = sorted(free, key=lambda seat: (apart(middle, seat), costs[seat.name]))[:count]
+    return sum(apart(middle, seat) for seat in near), sum(costs[seat.name] for seat in near), near
 
 
 @dataclass(frozen=True, slots=True)
