@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from portal.booking.rules import check_in_window
 from portal.booking.views import PassengerView, SliceView
 from portal.checkin import barcode, rules
 from portal.checkin.barcode import Symbol
@@ -50,6 +51,11 @@ class BoardingPass:
     def gate_closes_local(self) -> datetime:
         """When the gate closes."""
         return rules.gate_closes_at(self.flight).astimezone(ZoneInfo(self.flight.origin.time_zone))
+
+    @property
+    def bags_close_local(self) -> datetime:
+        """When check-in is over, and with it the bag drop."""
+        return check_in_window(self.flight)[1].astimezone(ZoneInfo(self.flight.origin.time_zone))
 
     @property
     def on_lap(self) -> bool:
