@@ -33,6 +33,7 @@ ROUNDS = (
     Round("waits.serve", timedelta(minutes=1)),
     Round("alerts.check", timedelta(minutes=10)),
     Round("check_in.remind", timedelta(minutes=10)),
+    Round("disruptions.clock", timedelta(minutes=1)),
     Round("accounts.sweep", timedelta(hours=6)),
     Round("analytics.days", timedelta(hours=1)),
     Round("idempotency.sweep", timedelta(hours=1)),

@@ -144,6 +144,11 @@ def mark_flights_around(session: Session, now: datetime) -> None:
     _mark_span(session, "flights", now.date() - timedelta(days=1), now.date() + timedelta(days=1))
 
 
+def mark_flight_day(session: Session, day: date) -> None:
+    """Mark the flights of a local day of departure: seats, or whether one flies at all, have changed."""
+    _mark_span(session, "flights", day, day)
+
+
 def _mark_span(session: Session, kind: str, first: date, last: date) -> None:
     session.execute(MARK_SPAN, {"kind": kind, "first": first, "last": last})
 

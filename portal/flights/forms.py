@@ -55,6 +55,8 @@ class FlightOut(Wire):
     destination: AirportOut
     departure_at: datetime = Field(validation_alias="departure")
     arrival_at: datetime = Field(validation_alias="arrival")
+    estimated_departure_at: datetime | None = Field(None, validation_alias="estimated_departure")
+    estimated_arrival_at: datetime | None = Field(None, validation_alias="estimated_arrival")
     duration_minutes: int
     aircraft: str
     aircraft_name: str
@@ -67,35 +69,6 @@ class PriceOut(Wire):
 
     amount: str
     currency: str
-
-
-class SeatOut(Wire):
-    """A seat; `price` is null where choosing it costs nothing that is known yet."""
-
-    seat: str
-    available: bool
-    features: tuple[Literal["window", "middle", "aisle", "exit", "legroom", "front"], ...]
-    price: PriceOut | None = None
-
-
-class RowOut(Wire):
-    """A row from left to right; null is an aisle."""
-
-    number: int
-    seats: tuple[SeatOut | None, ...]
-
-
-class CabinOut(Wire):
-    """A cabin from front to back."""
-
-    cabin: str
-    rows: tuple[RowOut, ...]
-
-
-class SeatMapOut(Wire):
-    """The cabins of a flight, the dearest first."""
-
-    cabins: tuple[CabinOut, ...]
 
 
 def timetable_rows(file: TextIO) -> Iterator[tuple[int, list[str]]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -187,15 +188,14 @@ def fittings(session: Session, flight_id: int, aircraft: str, leaving: Collectio
 
 
 def told(flight: FlightView) -> dict[str, Any]:
-    """Return what may change of a flight, as words for the books."""
-    estimate = flight.estimated_departure_at
+    """Return what may change of a flight, for the books; instants are those expected, with the local offset."""
+    leaves = flight.leaves_at.astimezone(ZoneInfo(flight.origin.time_zone))
+    lands = flight.lands_at.astimezone(ZoneInfo(flight.destination.time_zone))
     return {
         "status": flight.status,
-        "departureLocal": flight.departure_local.isoformat(timespec="minutes"),
-        "arrivalLocal": flight.arrival_local.isoformat(timespec="minutes"),
-        "departureAt": flight.leaves_at.isoformat(timespec="minutes"),
-        "arrivalAt": flight.lands_at.isoformat(timespec="minutes"),
-        "delayMinutes": round((estimate - flight.departure_at).total_seconds() / 60) if estimate else 0,
+        "departureAt": leaves.isoformat(timespec="minutes"),
+        "arrivalAt": lands.isoformat(timespec="minutes"),
+        "delayMinutes": round((flight.leaves_at - flight.departure_at).total_seconds() / 60),
         "aircraft": flight.aircraft,
         "aircraftName": flight.aircraft_name,
     }

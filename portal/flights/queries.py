@@ -143,6 +143,18 @@ class FlightView:
         return self.departure_at.astimezone(ZoneInfo(self.origin.time_zone))
 
     @property
+    def estimated_departure(self) -> datetime | None:
+        """The expected departure in the origin's zone, aware; None while the schedule holds."""
+        late = self.estimated_departure_at
+        return late.astimezone(ZoneInfo(self.origin.time_zone)) if late else None
+
+    @property
+    def estimated_arrival(self) -> datetime | None:
+        """The expected arrival in the destination's zone, aware; None while the schedule holds."""
+        late = self.estimated_arrival_at
+        return late.astimezone(ZoneInfo(self.destination.time_zone)) if late else None
+
+    @property
     def arrival(self) -> datetime:
         """The arrival in the destination's zone, aware."""
         return self.arrival_at.astimezone(ZoneInfo(self.destination.time_zone))

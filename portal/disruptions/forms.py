@@ -1,0 +1,147 @@
+"""Untrusted input of carrier changes, and what programs of staff are answered."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+from portal.flights.forms import FlightOut, PriceOut
+from portal.kit import ids
+from portal.kit.i18n import gettext as _
+from portal.kit.validation import Wire
+
+State = Literal["scheduled", "delayed", "closed", "cancelled", "departed"]
+Kind = Literal["delay", "retime", "cancel", "swap"]
+Cursor = Annotated[str, StringConstraints(max_length=500)]
+Reason = Annotated[str, StringConstraints(min_length=3, max_length=300)]
+FLIGHT = re.compile(r"([A-Z0-9]{2})? ?0*([0-9]{1,4})")
+
+
+def _route(typed: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{3}[ –-]{1,3}[A-Za-z]{3}", typed):
+        raise ValueError(_("Please give two airport codes, such as JFK-LAX."))
+    return typed.upper()
+
+
+def _number(typed: str) -> str:
+    if not FLIGHT.fullmatch(typed.upper()):
+        raise ValueError(_("Please give a flight number, such as ME101 or 101."))
+    return typed.upper()
+
+
+def _wall(value: datetime) -> datetime:
+    if value.tzinfo is not None:
+        raise ValueError(_("Please give the airport's wall clock time, without an offset, such as 2027-03-28T23:55."))
+    return value.replace(second=0, microsecond=0)
+
+
+def _references(given: Any) -> Any:
+    """A form gives one text, a program a list."""
+    return re.split(r"[\s,;]+", given.strip()) if isinstance(given, str) else given
+
+
+Wall = Annotated[datetime, AfterValidator(_wall)]
+Reference = Annotated[str, StringConstraints(max_length=20), AfterValidator(ids.normal_reference)]
+
+
+class FlightsQuery(Wire):
+    """Which flights are listed; without a day those still to leave, soonest first."""
+
+    limit: int = Field(50, ge=1, le=200)
+    cursor: Cursor | None = Field(None, description="`nextCursor` of the page before")
+    on: date | None = Field(None, description="the day of departure, local to the origin")
+    number: Annotated[str, StringConstraints(max_length=8), AfterValidator(_number)] | None = Field(
+        None, description="`ME101` or `101`"
+    )
+    route: Annotated[str, AfterValidator(_route)] | None = Field(None, description="`JFK-LAX`")
+    state: State | None = None
+
+    @property
+    def ends(self) -> tuple[str, str] | None:
+        """The airports of the route, if one is asked for."""
+        return (self.route[:3], self.route[-3:]) if self.route else None
+
+    @property
+    def flight(self) -> tuple[str | None, int] | None:
+        """Carrier, where given, and number, if one is asked for."""
+        found = FLIGHT.fullmatch(self.number) if self.number else None
+        return (found[1], int(found[2])) if found else None
+
+
+class _Ordered(Wire):
+    reason: Reason = Field(description="what travellers are told")
+    reopen: bool = Field(False, description="sell the flight again afterwards")
+    dry_run: bool = Field(False, description="only say what it would do")
+
+
+class DelayIn(_Ordered):
+    """A delay; the schedule stays as it is. 0 takes it back."""
+
+    minutes: int = Field(ge=0, le=2880)
+
+
+class RetimeIn(_Ordered):
+    """New times in the airports' own zones, on the same day."""
+
+    departure_local: Wall
+    arrival_local: Wall
+
+
+class CancelIn(_Ordered):
+    """A flight that will not leave; its sale stays closed."""
+
+    reopen: Literal[False] = False
+
+
+class SwapIn(_Ordered):
+    """Another aircraft; `leaving` are references of bookings that are asked to leave a smaller one."""
+
+    aircraft: Annotated[str, StringConstraints(min_length=2, max_length=4, to_upper=True)]
+    leaving: Annotated[tuple[Reference, ...], BeforeValidator(_references)] = ()
+
+
+ORDERS: dict[str, type[_Ordered]] = {"delay": DelayIn, "retime": RetimeIn, "cancel": CancelIn, "swap": SwapIn}
+Order = DelayIn | RetimeIn | CancelIn | SwapIn
+
+
+class CabinSeats(Wire):
+    """The seats of one cabin: sold + held + free = capacity."""
+
+    cabin: str
+    capacity: int
+    sold: int
+    held: int
+
+
+class StaffFlightOut(Wire):
+    """A flight as staff see it."""
+
+    flight: FlightOut
+    state: State
+    sale_open: bool
+    cabins: tuple[CabinSeats, ...]
+
+
+class StaffFlightsOut(Wire):
+    """Flights, soonest first."""
+
+    data: tuple[StaffFlightOut, ...]
+    next_cursor: str | None
+
+
+class ChangeOut(Wire):
+    """What a change does, or would do (`id` null): bookings, passengers, connections missed, money by right."""
+
+    id: UUID | None
+    kind: Kind
+    flight_id: UUID
+    bookings: int
+    passengers: int
+    asked: int
+    misconnections: int
+    held_bookings: int
+    refunds_up_to: tuple[PriceOut, ...]

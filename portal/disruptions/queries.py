@@ -1,0 +1,271 @@
+"""Reads of changes by the carrier: who is booked on a flight, who is affected, what staff see of flights, the books."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from portal.booking.queries import Finding
+from portal.disruptions.forms import FlightsQuery
+from portal.disruptions.models import ChangeRule
+from portal.disruptions.rules import Affected, Booked, RuleRow
+from portal.flights.queries import FlightView, flights_by_id
+from portal.search.statements import MINIMUM_DOMESTIC, MINIMUM_INTERNATIONAL
+
+LEAST = f"case when {{0}} = {{1}} and {{1}} = {{2}} then {MINIMUM_DOMESTIC} else {MINIMUM_INTERNATIONAL} end"
+BOOKED = text(
+    f"""
+    select b.id, b.reference, b.status, s.position, b.currency, so.country = sd.country, n.passengers, n.seats,
+           coalesce(m.at_stake, 0)::int, coalesce(p.estimated_arrival_at, p.arrival_at),
+           {LEAST.format("po.country", "o.country", "d.country")},
+           coalesce(q.estimated_departure_at, q.departure_at), {LEAST.format("o.country", "d.country", "qd.country")},
+           coalesce(w.shift, 0)::int
+    from booking_segments g
+    join booking_slices s on s.booking_id = g.booking_id and s.position = g.slice_position and s.cancelled_at is null
+    join bookings b on b.id = g.booking_id and b.status in ('confirmed', 'held')
+    join flights f on f.id = g.flight_id
+    join airports o on o.code = f.origin join airports d on d.code = f.destination
+    join airports so on so.code = s.origin join airports sd on sd.code = s.destination
+    left join booking_segments gp on gp.booking_id = g.booking_id and gp.slice_position = g.slice_position
+        and gp.position = g.position - 1
+    left join flights p on p.id = gp.flight_id left join airports po on po.code = p.origin
+    left join booking_segments gq on gq.booking_id = g.booking_id and gq.slice_position = g.slice_position
+        and gq.position = g.position + 1
+    left join flights q on q.id = gq.flight_id left join airports qd on qd.code = q.destination
+    join lateral (
+        select count(*)::int passengers, (count(*) filter (where type <> 'infant'))::int seats
+        from passengers where booking_id = b.id and cancelled_at is null
+    ) n on true
+    join lateral (
+        select sum(amount_minor) at_stake from charges where booking_id = b.id and slice_position >= s.position
+    ) m on true
+    left join lateral (
+        select max(a.shift_minutes) shift from affected_bookings a join disruptions x on x.id = a.disruption_id
+        where a.booking_id = b.id and x.flight_id = f.id and x.kind = 'retime' and a.needs_answer
+          and a.state in ('noted', 'told')
+    ) w on true
+    where g.flight_id = :flight_id order by b.id
+    """  # noqa: S608 – constants
+)
+AFFECTED = """
+    select a.id, a.disruption_id, a.booking_id, b.reference, b.status, b.locale, b.contact_email, b.user_id,
+           a.slice_position, d.flight_id, d.kind, d.reason, d.before, d.after, a.why, a.shift_minutes, a.by_right,
+           a.needs_answer, a.state, a.told_at, a.refund_at, a.decided_at, a.amendment_id, d.made_at,
+           coalesce(n.passengers, 0)::int, n.lead
+    from affected_bookings a join disruptions d on d.id = a.disruption_id join bookings b on b.id = a.booking_id
+    join lateral (
+        select count(*) passengers, min(ticket_name) filter (where position = 0) lead
+        from passengers where booking_id = b.id and cancelled_at is null
+    ) n on true
+"""
+OF_BOOKING = text(f"{AFFECTED} where a.booking_id = :id and a.told_at is not null order by d.made_at desc")
+BY_ID = text(f"{AFFECTED} where a.id = :id")
+OF_FLIGHT = text(f"{AFFECTED} where d.flight_id = :id order by d.made_at desc, b.reference")
+CHANGES = text(
+    """
+    select d.id, d.kind, d.before, d.after, d.reason, d.made_at, u.email, d.state, d.announced_at,
+           (count(a.id) filter (where b.status = 'confirmed' or a.told_at is not null))::int, count(a.told_at)::int,
+           (count(a.id) filter (where a.needs_answer))::int,
+           (count(a.id) filter (where a.needs_answer and a.state in ('noted', 'told')))::int,
+           (count(a.id) filter (where a.state = 'accepted'))::int,
+           (count(a.id) filter (where a.state = 'rebooked'))::int,
+           (count(a.id) filter (where a.state = 'refunded'))::int
+    from disruptions d left join affected_bookings a on a.disruption_id = d.id
+    left join bookings b on b.id = a.booking_id left join users u on u.id = d.made_by
+    where d.flight_id = :id group by d.id, u.email order by d.made_at desc
+    """
+)
+# A flight is in one state only: the first of these that fits.
+IN_STATE = {
+    "cancelled": "f.status = 'cancelled'",
+    "departed": "f.status <> 'cancelled' and coalesce(f.estimated_departure_at, f.departure_at) <= now()",
+    "delayed": "f.status <> 'cancelled' and f.estimated_departure_at > now()",
+    "closed": "f.status <> 'cancelled' and f.departure_at > now() and f.estimated_departure_at is null"
+    " and f.sale_closed_at is not null",
+    "scheduled": "f.status <> 'cancelled' and f.departure_at > now() and f.estimated_departure_at is null"
+    " and f.sale_closed_at is null",
+}
+NARROWED = {
+    "on": "f.departs_on = :on and f.departure_at between :on - interval '1 day' and :on + interval '2 days'",
+    "ends": "f.origin = :origin and f.destination = :destination",
+    "flight": "f.number = :number and (cast(:carrier as text) is null or f.carrier = :carrier)",
+}
+LISTED = f"""
+    select f.id, (select json_agg(json_build_array(c.cabin, c.capacity, c.sold, c.held) order by c.cabin)
+        from flight_cabins c where c.flight_id = f.id), case {
+    " ".join(f"when {sql} then '{name}'" for name, sql in IN_STATE.items())
+} end, f.sale_closed_at is null
+    from flights f where {{where}} order by f.departure_at, f.id limit :limit
+"""  # noqa: S608 – made of our own words only; what is asked for are parameters
+RULES = select(*[getattr(ChangeRule, name) for name in RuleRow.__dataclass_fields__])
+ON_FLIGHT = """
+    from booking_segments g
+    join booking_slices s on s.booking_id = g.booking_id and s.position = g.slice_position and s.cancelled_at is null
+    join bookings b on b.id = g.booking_id and b.status = 'confirmed'
+    join flights f on f.id = g.flight_id
+"""
+BOOKS = {
+    "who is booked on a cancelled flight is asked": f"""
+        select b.reference, 'flight ' || f.id || ' is cancelled, and nothing is open for it' {ON_FLIGHT}
+        where f.status = 'cancelled' and f.departure_at > now() and not exists (
+            select from affected_bookings a join disruptions d on d.id = a.disruption_id
+            where a.booking_id = b.id and d.flight_id = f.id and a.needs_answer and a.state in ('noted', 'told'))
+        """,  # noqa: S608 – constants
+    "a closed flight sells nobody a seat": """
+        select 'flight ' || c.flight_id, c.cabin || ': ' || c.sold || ' sold, ' || coalesce(c.closed_at_sold::text,
+            'never counted') || ' when the sale was closed'
+        from flight_cabins c join flights f on f.id = c.flight_id
+        where f.sale_closed_at is not null and c.sold > coalesce(c.closed_at_sold, -1)
+           or f.sale_closed_at is null and c.closed_at_sold is not null""",
+    "an answer was carried out": """
+        select b.reference, 'the carrier''s change was answered with a refund, but the booking still has the flight'
+        from affected_bookings a join disruptions d on d.id = a.disruption_id join bookings b on b.id = a.booking_id
+        join booking_segments g on g.booking_id = b.id and g.flight_id = d.flight_id
+        join booking_slices s on s.booking_id = b.id and s.position = g.slice_position
+        where a.state = 'refunded' and b.status = 'confirmed' and s.cancelled_at is null""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a flight, with how many bookings it hit, how many were told, and what they decided."""
+
+    id: UUID
+    kind: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    reason: str
+    made_at: datetime
+    made_by: str | None
+    state: str
+    announced_at: datetime | None
+    bookings: int
+    told: int
+    asked: int
+    open: int
+    accepted: int
+    rebooked: int
+    refunded: int
+
+    @property
+    def percent(self) -> int:
+        """How far the telling has come."""
+        return 100 * self.told // self.bookings if self.bookings else 100
+
+
+@dataclass(frozen=True, slots=True)
+class CabinCount:
+    """The seats of one cabin: sold + held + free = capacity."""
+
+    cabin: str
+    capacity: int
+    sold: int
+    held: int
+
+    @property
+    def free(self) -> int:
+        """Seats that are neither sold nor held."""
+        return self.capacity - self.sold - self.held
+
+
+@dataclass(frozen=True, slots=True)
+class StaffFlight:
+    """A flight as staff see it; `state` is scheduled, delayed, closed, cancelled or departed."""
+
+    flight: FlightView
+    state: str
+    sale_open: bool
+    cabins: tuple[CabinCount, ...]
+
+    @property
+    def sold(self) -> int:
+        """Seats sold, all cabins."""
+        return sum(one.sold for one in self.cabins)
+
+    @property
+    def capacity(self) -> int:
+        """Seats in all cabins."""
+        return sum(one.capacity for one in self.cabins)
+
+
+def booked(session: Session, flight_id: int) -> list[Booked]:
+    """Return every booking, held ones too, that has this flight in a direction that stands."""
+    return [Booked(*row) for row in session.execute(BOOKED, {"flight_id": flight_id})]
+
+
+def staff_flights(
+    session: Session, wish: FlightsQuery, *, after: tuple[datetime, int] | None, limit: int
+) -> list[StaffFlight]:
+    """Return the flights that fit, soonest first, of those after `after`, if given; without a day those to come."""
+    parts = [words for name, words in NARROWED.items() if getattr(wish, name)]
+    parts += [IN_STATE[wish.state]] if wish.state else []
+    parts += ["f.departure_at > now() - interval '2 hours'"] if not wish.on and wish.state != "departed" else []
+    parts += ["(f.departure_at, f.id) > (:departure_at, :id)"] if after else []
+    known = _asked(wish) | dict(zip(("departure_at", "id"), after or (), strict=False))
+    where = " and ".join(parts) or "true"
+    values = {name: value for name, value in known.items() if f":{name}" in where}
+    return _staff_flights(session, where, {**values, "limit": limit})
+
+
+def staff_flight(session: Session, flight_id: int) -> StaffFlight:
+    """Return one flight as staff see it; it is there."""
+    return _staff_flights(session, "f.id = :id", {"id": flight_id, "limit": 1})[0]
+
+
+def _asked(wish: FlightsQuery) -> dict[str, Any]:
+    origin, destination = wish.ends or ("", "")
+    carrier, number = wish.flight or (None, 0)
+    return {"on": wish.on, "origin": origin, "destination": destination, "carrier": carrier, "number": number}
+
+
+def _staff_flights(session: Session, where: str, values: dict[str, Any]) -> list[StaffFlight]:
+    rows = session.execute(text(LISTED.format(where=where)), values).all()
+    views = flights_by_id(session, [row[0] for row in rows])
+    return [
+        StaffFlight(views[one], state, is_open, tuple(CabinCount(*cabin) for cabin in cabins or ()))
+        for one, cabins, state, is_open in rows
+    ]
+
+
+def rule_rows(session: Session) -> list[RuleRow]:
+    """Return the figures of what is owed, of all times."""
+    return [RuleRow(*row) for row in session.execute(RULES)]
+
+
+def affected(session: Session, affected_id: UUID) -> Affected | None:
+    """Return one booking's row, or None."""
+    row = session.execute(BY_ID, {"id": affected_id}).one_or_none()
+    return Affected(*row) if row else None
+
+
+def changes_of_booking(session: Session, booking_id: UUID) -> list[Affected]:
+    """Return what the carrier has changed of a booking and told its traveller, newest first."""
+    return [Affected(*row) for row in session.execute(OF_BOOKING, {"id": booking_id})]
+
+
+def affected_by_flight(session: Session, flight_id: int) -> list[Affected]:
+    """Return the bookings that changes of this flight hit, the newest change first."""
+    return [Affected(*row) for row in session.execute(OF_FLIGHT, {"id": flight_id})]
+
+
+def changes_of_flight(session: Session, flight_id: int) -> list[Change]:
+    """Return the changes of a flight, newest first."""
+    return [Change(*row) for row in session.execute(CHANGES, {"id": flight_id})]
+
+
+def broken_changes(session: Session) -> Sequence[Finding]:
+    """Return what is wrong with changes by the carrier, at most 1,000 a rule; none is the proof that all is right.
+
+    Nobody sits on a cancelled flight unasked, a closed flight sells nothing, and what was refunded is not flown.
+    """
+    return [
+        Finding(rule, thing, detail)
+        for rule, statement in BOOKS.items()
+        for thing, detail in session.execute(text(f"{statement} limit 1000"))
+    ]

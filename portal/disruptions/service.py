@@ -1,0 +1,338 @@
+"""Verbs around a change by the carrier: look ahead, carry out, tell everybody, remind, decide, let the clock decide.
+
+Locks: an affected row before its booking, which comes before all that booking locks. Changing a flight takes two
+transactions, both opened by the door: `close` first, by itself, then `carry_out` – it touches bookings, and must not do
+so while it holds cabins. Whoever was sold a seat before the closing is seen by the second; nobody is sold one after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from portal.booking import amending
+from portal.booking.queries import booking_by_id
+from portal.booking.views import BookingView
+from portal.disruptions import queries, rules
+from portal.disruptions.errors import AlreadyDecided, ChoiceClosed, UnknownChange
+from portal.disruptions.forms import Order, SwapIn
+from portal.disruptions.models import AffectedBooking, Disruption
+from portal.disruptions.rules import Impact, Preview, Thresholds
+from portal.flights import operations
+from portal.flights.operations import Deed, Times
+from portal.flights.queries import FlightView, flights_by_id
+from portal.flights.rules import Moved
+from portal.kit import audit, clock, outbox
+from portal.kit.errors import FieldError, Invalid
+from portal.kit.i18n import gettext as _
+from portal.search.rules import Offer
+
+SLICE = 50
+DECIDED = {"accept": "accepted", "rebook": "rebooked", "refund": "refunded"}
+HOLDERS = text(
+    """
+    select b.reference, b.id from bookings b join booking_segments g on g.booking_id = b.id
+    where g.flight_id = :flight_id and b.reference = any(:references) and b.status = 'confirmed'
+    """
+)
+SUPERSEDE = text(
+    """
+    update affected_bookings a set state = 'lapsed', decided_at = now(), remind_at = null, refund_at = null
+    from disruptions d where d.id = a.disruption_id and d.flight_id = :flight_id and a.state in ('noted', 'told')
+    """
+)
+LEAVES = """(select min(f.departure_at) from booking_segments g join flights f on f.id = g.flight_id
+        where g.booking_id = a.booking_id and g.slice_position = a.slice_position)"""
+TO_TELL = text(
+    f"""
+    select a.id, {LEAVES} leaves_at
+    from affected_bookings a join bookings b on b.id = a.booking_id
+    where a.disruption_id = :id and a.state = 'noted' and b.status = 'confirmed' and b.contact_email is not null
+    order by a.id limit :limit for update of a skip locked
+    """  # noqa: S608 – constants
+)
+TO_REMIND = text(
+    f"""
+    select a.id, coalesce({LEAVES}, now()) leaves_at from affected_bookings a
+    where a.state = 'told' and a.remind_at <= now() order by a.remind_at limit :limit for update of a skip locked
+    """  # noqa: S608 – constants
+)
+UNFINISHED = text(
+    """
+    select distinct d.id from affected_bookings a join disruptions d on d.id = a.disruption_id
+    join bookings b on b.id = a.booking_id
+    where a.state = 'noted' and d.state = 'announced' and b.status = 'confirmed' and b.contact_email is not null
+    """
+)
+MOOT = text(
+    """
+    update affected_bookings a set decided_at = now(), remind_at = null, refund_at = null,
+        state = case when b.status = 'expired' then 'lapsed' when b.status = 'cancelled' or exists (
+            select from booking_slices s where s.booking_id = b.id and s.position = a.slice_position
+            and s.cancelled_at is not null) then 'refunded' else 'rebooked' end
+    from disruptions d, bookings b
+    where d.id = a.disruption_id and b.id = a.booking_id and a.state in ('noted', 'told')
+      and (cast(:booking_id as uuid) is null or b.id = :booking_id)
+      and (b.status not in ('held', 'confirmed') or not exists (
+        select from booking_segments g join booking_slices s on s.booking_id = g.booking_id
+            and s.position = g.slice_position and s.cancelled_at is null
+        where g.booking_id = b.id and g.flight_id = d.flight_id)) returning a.id
+    """
+)
+LEFT = text(
+    """
+    update affected_bookings a set state = 'lapsed', decided_at = now(), remind_at = null, refund_at = null
+    from disruptions d join flights f on f.id = d.flight_id
+    where d.id = a.disruption_id and a.state in ('noted', 'told') and a.why <> all(:cannot_fly)
+      and coalesce(f.estimated_departure_at, f.departure_at) <= now() returning a.id
+    """
+)
+SEATS_MOVED = text(
+    """
+    update booking_items set seat = cast(:new as text)
+    where flight_id = :flight_id and passenger_id = :occupant and kind = 'seat' and state = 'active'
+    """
+)
+
+
+def deed_of(session: Session, flight_id: int, kind: str, order: Order) -> Deed:
+    """Return what staff ordered, ready to be done. Raises Invalid, naming bookings that are not on the flight."""
+    given = order.model_dump(exclude={"reopen", "dry_run", "leaving"})
+    leaving = _holders(session, flight_id, order.leaving) if isinstance(order, SwapIn) else frozenset()
+    return Deed(kind, **given, leaving=leaving)
+
+
+def _holders(session: Session, flight_id: int, references: Collection[str]) -> frozenset[UUID]:
+    rows = session.execute(HOLDERS, {"flight_id": flight_id, "references": list(references)}).all()
+    missing = sorted(set(references) - {row.reference for row in rows})
+    if missing:
+        words = _("These bookings are not on this flight: %(references)s.") % {"references": ", ".join(missing)}
+        raise Invalid(errors=[FieldError("leaving", words)])
+    return frozenset(row.id for row in rows)
+
+
+def look_ahead(session: Session, flight: FlightView, deed: Deed) -> Preview:
+    """Return what the deed would do. Raises Invalid for times that cannot be."""
+    return rules.preview(_impacts(session, flight, deed, operations.new_times(flight, deed)))
+
+
+def close(session: Session, flight_id: int, *, actor_id: UUID | None) -> bool:
+    """Close the sale of the flight, to be committed before anything else is done; False when it was closed."""
+    return operations.close_sale(session, flight_id, actor_id=actor_id)
+
+
+def carry_out(session: Session, flight_id: int, deed: Deed, *, actor_id: UUID | None) -> UUID:
+    """Change the flight, note every booking that it hits, and have them told; returns the change's id.
+
+    What was open from an earlier change of the flight lapses: the new one takes its place. Raises what
+    flights.operations.carry_out raises.
+    """
+    before = operations.flight_of(session, flight_id)
+    impacts = _impacts(session, before, deed, operations.new_times(before, deed))
+    done = operations.carry_out(session, flight_id, deed, actor_id=actor_id)
+    if deed.kind == "swap":
+        impacts = _hit_by_swap(session, flight_id, impacts, done.moved)
+    session.execute(SUPERSEDE, {"flight_id": flight_id})
+    disruption_id = _write_down(session, flight_id, deed, done, actor_id)
+    _note(session, disruption_id, impacts)
+    outbox.post(session, "disruption.announce", key=str(disruption_id), disruptionId=str(disruption_id))
+    outbox.post(session, "analytics.flight", key=str(disruption_id), day=before.departs_on.isoformat())
+    return disruption_id
+
+
+def reopen(session: Session, flight_id: int, *, actor_id: UUID | None) -> None:
+    """Sell the flight again. Raises FlightCancelled, FlightLeft, AircraftTooSmall."""
+    operations.open_sale(session, flight_id, actor_id=actor_id)
+
+
+def _impacts(session: Session, flight: FlightView, deed: Deed, new: Times) -> list[Impact]:
+    old = Times(flight.departure_at, flight.arrival_at, flight.departure_local, flight.arrival_local)
+    figures = figures_now(session)
+    return [
+        rules.impact(deed.kind, one, old, new, leaving=deed.leaving, figures=figures)
+        for one in queries.booked(session, flight.id)
+    ]
+
+
+def figures_now(session: Session) -> Thresholds:
+    """Return what is owed today."""
+    return rules.thresholds(queries.rule_rows(session), clock.now().date())
+
+
+def _hit_by_swap(session: Session, flight_id: int, impacts: Sequence[Impact], moved: Sequence[Moved]) -> list[Impact]:
+    """Who sits where they sat notices nothing and is not written to."""
+    for one in moved:
+        session.execute(SEATS_MOVED, {"flight_id": flight_id, "occupant": one.occupant, "new": one.new})
+    holders = {one.holder for one in moved}
+    return [one for one in impacts if one.needs_answer or one.booked.booking_id in holders]
+
+
+def _write_down(session: Session, flight_id: int, deed: Deed, done: operations.Done, actor_id: UUID | None) -> UUID:
+    values = {"flight_id": flight_id, "kind": deed.kind, "reason": deed.reason, "made_by": actor_id}
+    made = insert(Disruption).values(**values, before=done.before, after=done.after).returning(Disruption.id)
+    return session.scalars(made).one()
+
+
+def _note(session: Session, disruption_id: UUID, impacts: Sequence[Impact]) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "disruption_id": disruption_id,
+            "booking_id": one.booked.booking_id,
+            "slice_position": one.booked.slice_position,
+            "why": one.why,
+            "shift_minutes": one.shift_minutes,
+            "by_right": one.by_right,
+            "needs_answer": one.needs_answer,
+        }
+        for one in impacts
+    ]
+    if rows:
+        session.execute(insert(AffectedBooking), rows)
+
+
+def tell_some(session: Session, disruption_id: UUID) -> int:
+    """Tell the next fifty bookings of a change by letter, one each; returns how many. 0: everybody was told.
+
+    One that is still held is told once it is paid: the round of the clock calls this again.
+    """
+    rows = session.execute(TO_TELL, {"id": disruption_id, "limit": SLICE}).all()
+    figures, now = figures_now(session), clock.now()
+    for row in rows:
+        one = session.get_one(AffectedBooking, row.id)
+        one.state, one.told_at = "told", now
+        one.remind_at = rules.next_reminder(now, row.leaves_at, now) if one.needs_answer else None
+        one.refund_at = rules.refund_time(one.why, now, row.leaves_at, figures)
+        outbox.post(session, "disruption.tell", key=str(one.id), queue="mail", affectedId=str(one.id))
+    if not rows:
+        _announced(session, disruption_id, now)
+    session.flush()
+    return len(rows)
+
+
+def _announced(session: Session, disruption_id: UUID, now: datetime) -> None:
+    draft = update(Disruption).where(Disruption.id == disruption_id, Disruption.state == "draft")
+    session.execute(draft.values(state="announced", announced_at=now))
+
+
+def unfinished(session: Session) -> list[UUID]:
+    """Return the changes of which somebody is still to be told: who paid for a hold only afterwards."""
+    return list(session.scalars(UNFINISHED))
+
+
+def accept(session: Session, affected_id: UUID, *, actor_id: UUID | None) -> None:
+    """Keep the booking as the carrier has changed it. Raises UnknownChange, AlreadyDecided, ChoiceClosed."""
+    row = _open(session, affected_id, "accept")
+    if row is not None:
+        _decide(session, row, "accepted", actor_id)
+
+
+def refund(session: Session, affected_id: UUID, *, actor_id: UUID | None) -> None:
+    """Cancel this direction and all after it, and give back all that was paid for them, to where it came from.
+
+    Raises UnknownChange, AlreadyDecided, ChoiceClosed (no right to it), and what booking's cancelling raises.
+    """
+    row = _open(session, affected_id, "refund")
+    if row is None:
+        return
+    view = _view(session, row)
+    positions = rules.refunded_slices(view, row.slice_position, clock.now())
+    quote = amending.quote_cancellation(
+        session, view.reference, slice_positions=positions, actor_id=actor_id, waive=True
+    )
+    row.amendment_id = amending.confirm(session, quote.id, key=f"carrier-change {row.id}").id
+    _decide(session, row, "refunded", actor_id)
+
+
+def rebook(session: Session, affected_id: UUID, offer: Offer, *, actor_id: UUID | None) -> None:
+    """Fly by the offer's flights instead, at no extra cost: same way and cabin, up to 14 days earlier or later.
+
+    Raises UnknownChange, AlreadyDecided, ChoiceClosed, SoldOut, FlightClosed, and what booking's changing raises.
+    """
+    row = _open(session, affected_id, "rebook")
+    if row is None:
+        return
+    view = _view(session, row)
+    piece = next(one for one in view.slices if one.position == row.slice_position)
+    leaves = flights_by_id(session, offer.flight_ids[:1])
+    no = rules.rebooking_problem(piece, offer, [flight.departs_on for flight in leaves.values()])
+    if no:
+        raise ChoiceClosed(no)
+    quote = amending.quote_change(
+        session, view.reference, slice_position=row.slice_position, offer=offer, actor_id=actor_id, waive=True
+    )
+    row.amendment_id = amending.confirm(session, quote.id, key=f"carrier-change {row.id}").id
+    _decide(session, row, "rebooked", actor_id)
+
+
+def _open(session: Session, affected_id: UUID, choice: str) -> AffectedBooking | None:
+    """Return the row, locked; None where this very choice was made before, so that a double click does it once."""
+    row = session.get(AffectedBooking, affected_id, with_for_update=True, populate_existing=True)
+    if row is None or row.told_at is None:
+        raise UnknownChange()
+    if row.state == DECIDED[choice]:
+        return None
+    if row.state != "told" or not row.needs_answer:
+        raise AlreadyDecided(_("Please look at your booking: it shows how it stands now."))
+    if choice not in rules.choices(row.why, by_right=row.by_right):
+        raise ChoiceClosed(_("Please look at what you can choose from on the page of this change."))
+    return row
+
+
+def _view(session: Session, row: AffectedBooking) -> BookingView:
+    view = booking_by_id(session, row.booking_id)
+    if view is None or view.status != "confirmed":
+        raise AlreadyDecided(_("This booking is over."))
+    return view
+
+
+def _decide(session: Session, row: AffectedBooking, state: str, actor_id: UUID | None) -> None:
+    row.state, row.decided_at, row.decided_by, row.remind_at, row.refund_at = state, clock.now(), actor_id, None, None
+    session.flush()
+    amendment = str(row.amendment_id) if row.amendment_id else None
+    audit.record(
+        session,
+        f"carrier_change.{state}",
+        "affected_booking",
+        row.id,
+        actor_id=actor_id,
+        before={"state": "told"},
+        after={"state": state, "bookingId": str(row.booking_id), "amendmentId": amendment},
+    )
+    session.execute(MOOT, {"booking_id": row.booking_id})
+
+
+def tidy(session: Session) -> int:
+    """Close what needs no answer any more: booked otherwise since, cancelled, or left as it was; returns how many."""
+    moot = session.execute(MOOT, {"booking_id": None}).all()
+    return len(moot) + len(session.execute(LEFT, {"cannot_fly": list(rules.CANNOT_FLY)}).all())
+
+
+def remind_some(session: Session) -> int:
+    """Have the next fifty who have not answered reminded by letter; returns how many."""
+    rows, now = session.execute(TO_REMIND, {"limit": SLICE}).all(), clock.now()
+    for row in rows:
+        one = session.get_one(AffectedBooking, row.id)
+        one.reminders += 1
+        one.remind_at = rules.next_reminder(one.told_at or now, row.leaves_at, now)
+        name, number = str(one.id), one.reminders
+        outbox.post(session, "disruption.tell", key=f"{name}:{number}", queue="mail", affectedId=name, reminder=number)
+    session.flush()
+    return len(rows)
+
+
+def overdue(session: Session) -> list[UUID]:
+    """Return the bookings whose money goes back by itself now, the longest due first."""
+    due = select(AffectedBooking.id).where(AffectedBooking.state == "told", AffectedBooking.refund_at <= func.now())
+    return list(session.scalars(due.order_by(AffectedBooking.refund_at).limit(500)))
+
+
+def leave_to_staff(session: Session, affected_id: UUID, reason: str) -> None:
+    """Stop the clock of one booking whose money cannot go back by itself; staff see it open, and why in the audit."""
+    row = session.get_one(AffectedBooking, affected_id, with_for_update=True)
+    row.refund_at = None
+    audit.record(session, "carrier_change.left_to_staff", "affected_booking", row.id, after={"reason": reason})

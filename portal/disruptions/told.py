@@ -1,0 +1,183 @@
+"""How a change by the carrier is told to its traveller: what was, what is, what is owed, by when to answer. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from typing import Any
+
+from portal.disruptions.rules import Affected, choices
+from portal.flights.queries import FlightView
+from portal.kit import i18n, mail, signing
+from portal.kit.i18n import gettext as _
+from portal.kit.settings import Settings
+
+LINK, LINK_SECONDS = "carrier-change", 400 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The flight before or after: when it leaves and lands at its own ends, with what; what differs is marked."""
+
+    departure: datetime
+    arrival: datetime
+    aircraft: str
+    cancelled: bool
+    new_departure: bool = False
+    new_arrival: bool = False
+    new_aircraft: bool = False
+
+    @property
+    def minutes(self) -> int:
+        """Real minutes in the air."""
+        return round((self.arrival.timestamp() - self.departure.timestamp()) / 60)
+
+    @property
+    def day_shift(self) -> int:
+        """Days by which the calendar differs on arrival."""
+        return (self.arrival.date() - self.departure.date()).days
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One change in words: for the page, the mail and the notice on the booking."""
+
+    one: Affected
+    flight: FlightView
+    headline: str
+    sentence: str
+    right: str
+    deadline: str
+    was: Side
+    now: Side
+    choices: tuple[str, ...]
+
+
+def told(one: Affected, flight: FlightView) -> Told:
+    """Return the change as it is told; `flight` is the flight as it stands."""
+    was, now = side(one.before), side(one.after)
+    differs = {
+        "new_departure": was.departure != now.departure,
+        "new_arrival": was.arrival != now.arrival,
+        "new_aircraft": was.aircraft != now.aircraft,
+    }
+    marked = Side(now.departure, now.arrival, now.aircraft, now.cancelled, **differs)
+    may = choices(one.why, by_right=one.by_right) if one.is_open else ()
+    return Told(
+        one, flight, _headline(one, flight), _sentence(one, flight), _right(one), _deadline(one), was, marked, may
+    )
+
+
+def side(kept: dict[str, Any]) -> Side:
+    """Return one side of a change as the books keep it."""
+    leaves, lands = (datetime.fromisoformat(kept[name]) for name in ("departureAt", "arrivalAt"))
+    return Side(leaves, lands, kept["aircraftName"], kept["status"] == "cancelled")
+
+
+def _headline(one: Affected, flight: FlightView) -> str:
+    known = {"flight": flight.designator, "day": i18n.short_day(flight.departs_on), "time": _later(one)}
+    if one.kind == "delay" and one.shift_minutes == 0:
+        return _("Your flight %(flight)s on %(day)s leaves on time after all") % known
+    words = {
+        "cancelled": _("Your flight %(flight)s on %(day)s is cancelled"),
+        "misconnected": _("You would miss your connection: %(flight)s on %(day)s has changed"),
+        "no_seat": _("There is no seat for you on %(flight)s on %(day)s any more"),
+        "retimed": _("Your flight %(flight)s on %(day)s has new times"),
+        "delayed": _("Your flight %(flight)s on %(day)s is %(time)s late"),
+        "swapped": _("You have another seat on %(flight)s on %(day)s"),
+    }
+    return words[one.why] % known
+
+
+def _later(one: Affected) -> str:
+    return i18n.duration(one.shift_minutes)
+
+
+def _sentence(one: Affected, flight: FlightView) -> str:
+    known = {"city": flight.destination.city, "aircraft": flight.aircraft_name}
+    words = {
+        "cancelled": _("We are sorry. Choose another flight, or have your money back."),
+        "misconnected": _(
+            "The time to change planes is too short now. Choose another flight, or have your money back."
+        ),
+        "no_seat": _(
+            "A smaller aircraft, the %(aircraft)s, has to fly. Choose another flight, or have your money back."
+        ),
+        "retimed": _("Please tell us whether the new times suit you."),
+        "delayed": _("Please tell us whether that suits you."),
+        "swapped": _("Another aircraft flies, the %(aircraft)s. Your new seat stands on your booking."),
+    }
+    if one.why in ("retimed", "delayed") and not one.needs_answer:
+        return _("You need not do anything.")
+    return words[one.why] % known
+
+
+def _right(one: Affected) -> str:
+    if not one.by_right:
+        return ""
+    return _("You have a right to the whole price of every flight not flown yet, whatever your fare says.")
+
+
+def _deadline(one: Affected) -> str:
+    if one.refund_at is None or not one.is_open:
+        return ""
+    by = {"when": i18n.moment(one.refund_at)}
+    return _("If we hear nothing by %(when)s UTC, the money goes back by itself.") % by
+
+
+def address(settings: Settings, reference: str) -> str:
+    """Return the page of a booking's changes for a mail: whoever has it may decide, as only the contact does."""
+    return f"{settings.base_url}/bookings/{reference}/changes-by-airline?key={signing.seal(settings, LINK, reference)}"
+
+
+def opens(settings: Settings, key: str, reference: str) -> bool:
+    """True when `key` came from a mail about this booking."""
+    try:
+        return bool(signing.unseal(settings, LINK, key, max_age_seconds=LINK_SECONDS) == reference)
+    except ValueError:
+        return False
+
+
+def change_mail(told: Told, settings: Settings, *, reminder: int = 0) -> EmailMessage:
+    """Return the mail of one change to one booking, or its `reminder`-th reminder; Hopeless without an address."""
+    one = told.one
+    with i18n.speaking(one.locale):
+        subject = told.headline if not reminder else _("Please answer: %(headline)s") % {"headline": told.headline}
+        return mail.compose(
+            settings,
+            to=one.contact_email or "",
+            subject=f"{subject}, {one.reference}",
+            template="flight_changed",
+            identity=f"carrier_change.{one.id}.{reminder or ''}",
+            locale=one.locale,
+            told=told,
+            reference=one.reference,
+            reminder=bool(reminder),
+            choices=[choice_words(name) for name in told.choices],
+            link=address(settings, one.reference),
+        )
+
+
+def choice_words(choice: str) -> tuple[str, str]:
+    """Return a choice and what it means."""
+    return {
+        "accept": (_("Accept"), _("Keep the booking as it is now.")),
+        "rebook": (
+            _("Choose another flight"),
+            _("Same route and cabin, up to 14 days earlier or later, at no extra cost."),
+        ),
+        "refund": (_("Have the money back"), _("In full, to where it came from.")),
+    }[choice]
+
+
+def state_words(one: Affected) -> str:
+    """Return how a change ended for a booking, for its traveller and for staff."""
+    if one.state in ("noted", "told"):
+        return _("Waiting for an answer") if one.needs_answer else _("Told")
+    return {
+        "accepted": _("Accepted"),
+        "rebooked": _("Another flight was chosen"),
+        "refunded": _("Refunded"),
+        "lapsed": _("Over"),
+    }[one.state]
