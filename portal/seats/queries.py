@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from portal.booking.models import Amendment
 from portal.booking.queries import Finding
+from portal.flights.models import Flight
 from portal.kit import clock
 from portal.kit.model import Base
 from portal.pricing.service import load_book
@@ -23,6 +24,11 @@ def catalogue(session: Session, currency: str) -> Catalogue:
     fares = [SeatFare(**_values(row, SeatFare)) for row in session.scalars(select(SeatPrice))]
     extras = [Extra(**_values(row, Extra)) for row in session.scalars(select(ExtraProduct))]
     return rules.catalogue(fares, extras, load_book(session), currency=currency, on=clock.now().date())
+
+
+def currency_of(session: Session, flight_id: int) -> str:
+    """Return the currency that the flight is sold in."""
+    return session.execute(select(Flight.currency).where(Flight.id == flight_id)).scalar_one()
 
 
 def amendment_by_key(session: Session, booking_id: UUID, key: str) -> Amendment | None:

@@ -65,12 +65,13 @@ def choose_seats(
         return same
     standing = _standing(view)
     now = {**seating.seats_of(session, view.id), **_seats(_pending(view))}
-    changed = [one for one in wishes if now.get((one.flight_id, one.passenger_id)) != one.seat]
+    numbered = [(at, one) for at, one in enumerate(wishes) if now.get((one.flight_id, one.passenger_id)) != one.seat]
+    changed = [one for _at, one in numbered]
     if not changed:
         return None
     prices = queries.catalogue(session, view.currency)
     plans = {flight: seating.seat_plan(session, flight) for flight in sorted({one.flight_id for one in changed})}
-    fresh = [_seat_item(view, prices, plans, at, one) for at, one in enumerate(changed)]
+    fresh = [_seat_item(view, prices, plans, at, one) for at, one in numbered]
     moved = {(one.flight_id, one.passenger_id) for one in changed}
     kept = [one for one in standing if one.kind == "seat" and (one.flight_id, one.passenger_id) not in moved]
     wanted = [*kept, *(one for one in fresh if one)]
