@@ -24,6 +24,7 @@ from portal.accounts.forms import Registration
 from portal.analytics import service as analytics
 from portal.booking import queries as booking_queries
 from portal.booking.queries import Finding
+from portal.checkin import queries as checkin_queries
 from portal.flights import service as flights
 from portal.flights.errors import TimetableRefused
 from portal.flights.forms import timetable_rows
@@ -50,7 +51,11 @@ DEMO_STEPS: tuple[tuple[str, Callable[[Session], int | None]], ...] = (
 )
 
 # Each room proves its own books.
-BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (booking_queries.broken_books, seat_queries.broken_seats)
+BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (
+    booking_queries.broken_books,
+    seat_queries.broken_seats,
+    checkin_queries.broken_check_ins,
+)
 
 
 def migrate(settings: Settings, _: argparse.Namespace) -> int:

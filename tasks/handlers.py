@@ -18,19 +18,21 @@ from portal.accounts import service as accounts
 from portal.analytics import service as analytics
 from portal.analytics.errors import ExportTooLarge
 from portal.booking import service as booking
-from portal.booking.queries import BookingView, booking_by_id, broken_books, is_over
+from portal.booking.queries import broken_books
 from portal.flights import service as flights
 from portal.flights.demo import CARRIER
 from portal.flights.timetable import last_day
 from portal.kit import clock, db, idempotency, outbox
 from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
-from portal.payments import gateway
-from portal.payments import service as payments
-from portal.payments.queries import payment
-from portal.payments.rules import OPEN, next_check
-from portal.tickets import service as tickets
-from tasks import handlers_watches
+from tasks import (
+    handlers_checkin,
+    handlers_disruptions,
+    handlers_payments,
+    handlers_pricing,
+    handlers_tickets,
+    handlers_watches,
+)
 from tasks.delivery import Handler, deliver
 from tasks.schedule import ROUNDS
 
@@ -70,66 +72,12 @@ def sweep_accounts(_: Settings, __: Letter) -> None:
         accounts.sweep(session, clock.now())
 
 
-def booking_confirmed(settings: Settings, letter: Letter) -> None:
-    """Make the itinerary and send the tickets; a booking that was cancelled in the meantime gets neither."""
-    view = _booking(letter)
-    if view.status != "confirmed":
-        return
-    with db.writing() as session:
-        pdf = tickets.itinerary(session, view, settings)
-    deliver(settings, letter.kind, tickets.confirmation_mail(view, settings, pdf))
-
-
-def booking_expired(settings: Settings, letter: Letter) -> None:
-    """Tell of a hold that ran out, and of money that was taken back."""
-    deliver(settings, letter.kind, tickets.expired_mail(_booking(letter), settings, letter.payload["refundId"]))
-
-
-def _booking(letter: Letter) -> BookingView:
-    with db.reading() as session:
-        view = booking_by_id(session, UUID(letter.payload["bookingId"]))
-    if view is None:
-        raise outbox.Hopeless("The booking is gone.")
-    return view
-
-
 def expire_holds(_: Settings, __: Letter) -> None:
     """Tidy the holds whose time is over, one a transaction."""
     expired = 1
     while expired:
         with db.writing() as session:
             expired = booking.expire_lapsed(session)
-
-
-def check_payment(settings: Settings, letter: Letter) -> None:
-    """Find out how a payment ended whose payer or process did not come back; goes on until it is known.
-
-    Once the booking no longer waits for it, a charge that nobody has paid is closed at the gateway.
-    """
-    payment_id = UUID(letter.payload["paymentId"])
-    with db.reading() as session:
-        attempt = payment(session, payment_id)
-        over = attempt is None or is_over(session, attempt.payable)
-    if attempt is None or attempt.state not in OPEN:
-        return
-    ask = gateway.cancel if over else gateway.lookup
-    outcome = ask(settings, str(payment_id))
-    with db.writing() as session:
-        state = booking.settle_payment(session, payment_id, outcome).state
-    if state in OPEN:
-        raise outbox.Later(next_check(clock.now() - attempt.created_at))
-
-
-def send_refund(settings: Settings, letter: Letter) -> None:
-    """Send money back through the gateway that took it; the refund's id is the key, so it goes back once."""
-    refund_id = UUID(letter.payload["refundId"])
-    with db.reading() as session:
-        order = payments.refund_order(session, refund_id)
-    if order is None:
-        return
-    name = gateway.refund(settings, order[0], str(refund_id), order[1])
-    with db.writing() as session:
-        payments.refunded(session, refund_id, name)
 
 
 def check_books(_: Settings, __: Letter) -> None:
@@ -214,8 +162,6 @@ HANDLERS: dict[str, Handler] = {
     "analytics.days": roll_days,
     "analytics.refresh": refresh_figures,
     "books.check": check_books,
-    "booking.confirmed": booking_confirmed,
-    "booking.expired": booking_expired,
     "demo.extend": extend_demo,
     "export.run": run_export,
     "holds.expire": expire_holds,
@@ -223,7 +169,10 @@ HANDLERS: dict[str, Handler] = {
     "mail.account_welcome": welcome,
     "idempotency.sweep": sweep_idempotency,
     "outbox.sweep": sweep_letters,
-    "payment.check": check_payment,
-    "payment.refund": send_refund,
+    **handlers_disruptions.HANDLERS,
+    **handlers_payments.HANDLERS,
+    **handlers_pricing.HANDLERS,
+    **handlers_tickets.HANDLERS,
+    **handlers_checkin.HANDLERS,
     **handlers_watches.HANDLERS,
 }

@@ -27,6 +27,7 @@ from portal.kit import clock, db, grants, ids
 from portal.kit.errors import Forbidden, NotSignedIn
 from portal.kit.openapi import operation
 from portal.kit.web import Request, endpoint
+from portal.seats.errors import SeatNotAllowed
 
 PRIVATE = {"Cache-Control": "private, no-store"}
 MAY_REFUSE = (
@@ -35,7 +36,7 @@ MAY_REFUSE = (
     errors.CheckInClosed,
     errors.PartySplit,
     errors.DocumentsMissing,
-    errors.SeatNotForThem,
+    SeatNotAllowed,
     errors.NoSeatLeft,
     SeatTaken,
     SeatUnknown,

@@ -23,12 +23,6 @@ class PartySplit(Invalid):
     code, title = "party_split", "These travellers check in together"
 
 
-class SeatNotForThem(Invalid):
-    """A seat by an exit, for a child, for who has an infant on the lap, or for who asked for assistance."""
-
-    code, title = "seat_not_allowed", "This seat is not for this traveller"
-
-
 class NoSeatLeft(Conflict):
     """The cabin has no seat left that this traveller may have; the desk at the airport finds one."""
 

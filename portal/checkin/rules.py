@@ -18,7 +18,7 @@ from babel import Locale
 from portal.booking.rules import CHECK_IN_OPENS, check_in_window
 from portal.booking.views import BookingView, PassengerView, SliceView
 from portal.flights.queries import FlightView
-from portal.flights.rules import Seat
+from portal.flights.rules import CabinPlan, Seat, suggest
 from portal.kit import i18n
 from portal.kit.errors import FieldError
 from portal.kit.i18n import gettext as _
@@ -98,10 +98,6 @@ class Desk:
     def infant_of(self, passenger_id: UUID) -> UUID | None:
         """Return the infant on this traveller's lap, if there is one."""
         return next((infant for infant, adult in self.guardians.items() if adult == passenger_id), None)
-
-    def needs_assistance(self, passenger_id: UUID) -> bool:
-        """True for who asked for special assistance on any part of the trip."""
-        return any(item.kind == "assistance" and item.passenger_id == passenger_id for item in self.view.items)
 
 
 def guardians(passengers: Iterable[PassengerView]) -> dict[UUID, UUID]:
@@ -229,15 +225,18 @@ def countries(locale: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((one for one in states if one[0] not in NO_STATE), key=lambda one: one[1]))
 
 
-def may_sit_by_exit(desk: Desk, passenger: PassengerView) -> bool:
-    """True for a grown-up without an infant on the lap who asked for no assistance (14 CFR 121.585)."""
-    free_hands = desk.infant_of(passenger.id) is None
-    return passenger.type == "adult" and free_hands and not desk.needs_assistance(passenger.id)
+def seats_together(cabin: CabinPlan, count: int, *, taken: Collection[str] = ()) -> list[Seat] | None:
+    """Return so many free seats side by side, or as near as can be, not by an exit while others are free; or None."""
 
+    def find(*, by_exit: bool) -> list[Seat] | None:
+        return suggest(
+            cabin,
+            count,
+            may=lambda seat: seat.name not in taken and (by_exit or "exit" not in seat.features),
+            cost=lambda seat: int("middle" in seat.features),
+        )
 
-def may_sit(desk: Desk, passenger: PassengerView, seat: Seat) -> bool:
-    """True when this traveller may have this seat."""
-    return "exit" not in seat.features or may_sit_by_exit(desk, passenger)
+    return (find(by_exit=False) or find(by_exit=True)) if count else []
 
 
 def masked(number: str) -> str:

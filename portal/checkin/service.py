@@ -27,12 +27,13 @@ from portal.checkin.forms import Wish
 from portal.checkin.models import CheckIn, TravelDocument
 from portal.checkin.rules import CheckedIn, Desk, Document, Pick
 from portal.checkin.told import BoardingPass, boarding_passes
-from portal.flights.rules import Seat, suggest
 from portal.flights.seating import SeatChoice, choose, seat_plan, seats_of
 from portal.kit import audit, i18n, ids, mail, outbox
 from portal.kit.errors import FieldError, Forbidden
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
+from portal.seats.errors import SeatNotAllowed
+from portal.seats.rules import seat_problem, seating_order
 
 # The one counter of a flight's sequence numbers: whoever asks at the same moment waits for this row.
 NUMBERS = text(
@@ -113,7 +114,7 @@ def check_in(
     """Check in everybody of `wishes`, and the infants of the adults among them, all or nobody; again changes nothing.
 
     A seat that is wished for replaces the one they had, free of charge; who has none gets one, parties together. Raises
-    UnknownBooking, CheckInClosed, PartySplit, DocumentsMissing, SeatNotForThem, SeatTaken, SeatUnknown, NoSeatLeft,
+    UnknownBooking, CheckInClosed, PartySplit, DocumentsMissing, SeatNotAllowed, SeatTaken, SeatUnknown, NoSeatLeft,
     Busy.
     """
     desk = open_desk(session, reference)
@@ -231,11 +232,9 @@ def _check_exit(session: Session, desk: Desk, flight_id: int, people: Mapping[UU
     plan = seat_plan(session, flight_id) if people else None
     for who, name in people.items():
         passenger, seat = desk.passenger(who), plan.seat(name) if plan else None
-        if passenger is None or passenger.type == "infant":
-            raise errors.SeatNotForThem(_("An infant sits on a lap."))
-        if seat and not rules.may_sit(desk, passenger, seat):
-            said = _("Seat %(seat)s is by an exit: %(name)s may not sit there.")
-            raise errors.SeatNotForThem(said % {"seat": name, "name": passenger.name})
+        no = seat_problem(passenger, seat, desk.view) if passenger and seat else None
+        if passenger and no:
+            raise SeatNotAllowed(f"{passenger.name}, {name}: {no}")
 
 
 def _seat_the_rest(session: Session, desk: Desk, flight_id: int, people: Sequence[UUID]) -> None:
@@ -248,15 +247,11 @@ def _seat_the_rest(session: Session, desk: Desk, flight_id: int, people: Sequenc
     if not bare:
         return
     cabin = seat_plan(session, flight_id).cabin(desk.piece(flight_id).cabin)
-    found = cabin and (suggest(cabin, len(bare), may=_not_by_exit) or suggest(cabin, len(bare)))
-    if not found:
+    found = rules.seats_together(cabin, len(bare)) if cabin else None
+    pairs = list(zip(found or (), seating_order(bare), strict=bool(found)))
+    if not found or any(seat_problem(one, seat, desk.view) for seat, one in pairs):
         raise errors.NoSeatLeft(_("Please come to our desk at the airport: we find you a seat there."))
-    choices = [SeatChoice(flight_id, seat.name, one.id) for seat, one in zip(found, bare, strict=True)]
-    choose(session, holder=desk.view.id, choices=choices)
-
-
-def _not_by_exit(seat: Seat) -> bool:
-    return "exit" not in seat.features
+    choose(session, holder=desk.view.id, choices=[SeatChoice(flight_id, seat.name, one.id) for seat, one in pairs])
 
 
 def _tell(session: Session, desk: Desk, made: Sequence[Mapping[str, Any]], actor_id: UUID | None) -> None:

@@ -1,23 +1,27 @@
-"""A check-in turned into a boarding pass: what stands on it, and the text of its bar code. Pure.
+"""How check-in is told: who may tick what, which papers and seats are asked for, and the boarding pass. Pure.
 
 Words are in the reader's language at the moment of the call; a pass says where it leaves on that airport's clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from portal.booking.rules import check_in_window
 from portal.booking.views import PassengerView, SliceView
 from portal.checkin import barcode, rules
 from portal.checkin.barcode import Symbol
-from portal.checkin.rules import CheckedIn, Desk
+from portal.checkin.rules import CheckedIn, Desk, Pick
 from portal.flights.queries import FlightView
+from portal.flights.rules import CabinPlan, Seat
+from portal.kit import i18n
 from portal.kit.i18n import gettext as _
 from portal.kit.i18n import ngettext
+from portal.seats.rules import seat_problem, seating_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,156 @@ class BoardingPass:
         return names.get(self.piece.cabin, _("First"))
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One traveller in a flight's list: may be ticked, is checked in (`made`), or cannot be (`closed` says why)."""
+
+    passenger: PassengerView
+    value: str
+    made: CheckedIn | None
+    closed: str | None
+    infant: PassengerView | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A flight with its travellers; `closed` says why nobody can check in for it now."""
+
+    flight: FlightView
+    closed: str | None
+    people: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """One traveller's document on the form: what is known of it (or nothing), and which day it must outlast."""
+
+    passenger: PassengerView
+    until: str
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One traveller's choice of a seat: `name` is the field, `seat` what is chosen so far, `rows` what is free."""
+
+    passenger: PassengerView
+    name: str
+    seat: str
+    rows: tuple[tuple[int, tuple[Seat, ...]], ...]
+    infant: PassengerView | None
+
+
+@dataclass(frozen=True, slots=True)
+class Aboard:
+    """A flight's cabin as drawn, with who of the party sits where so far (by seat)."""
+
+    flight: FlightView
+    cabin: CabinPlan
+    places: tuple[Place, ...]
+    ours: dict[str, PassengerView]
+
+
+def pick_value(who: UUID, flight: FlightView) -> str:
+    """Return the outward name of one traveller on one flight."""
+    return f"{flight.public_id}.{who}"
+
+
+def seat_field(who: UUID, flight: FlightView) -> str:
+    """Return the name of the field that chooses this traveller's seat."""
+    return f"seat.{pick_value(who, flight)}"
+
+
+def counters(desk: Desk, now: datetime) -> list[Counter]:
+    """Return every flight of the trip with who can check in for it; infants stand with their adults."""
+    return [
+        Counter(
+            flight,
+            rules.flight_closed(desk.view, flight, now),
+            tuple(_candidate(desk, one, flight, now) for one in desk.view.active_passengers if one.takes_seat),
+        )
+        for flight in desk.view.flights
+    ]
+
+
+def _candidate(desk: Desk, one: PassengerView, flight: FlightView, now: datetime) -> Candidate:
+    closed = rules.traveller_closed(desk, one.id, flight, now)
+    return Candidate(
+        one, pick_value(one.id, flight), desk.checked_in.get((one.id, flight.id)), closed, _infant(desk, one)
+    )
+
+
+def _infant(desk: Desk, one: PassengerView) -> PassengerView | None:
+    infant = desk.infant_of(one.id)
+    return desk.passenger(infant) if infant else None
+
+
+def some_may_check_in(desk: Desk, now: datetime) -> bool:
+    """True while somebody of the booking could still check in for something."""
+    return any(one.closed is None and one.made is None for flight in counters(desk, now) for one in flight.people)
+
+
+def papers(desk: Desk, picks: Sequence[Pick]) -> list[Paper]:
+    """Return whose documents are needed."""
+    needed = rules.documents_needed(desk, picks).items()
+    return [
+        Paper(one, i18n.day(until), _known(desk, who))
+        for who, until in needed
+        if (one := desk.passenger(who)) is not None
+    ]
+
+
+def _known(desk: Desk, who: UUID) -> str:
+    kept = desk.documents.get(who)
+    words = {"number": rules.masked(kept.number), "day": i18n.day(kept.expires_on)} if kept else {}
+    return _("%(number)s, good until %(day)s") % words if kept else ""
+
+
+def aboard(
+    desk: Desk, flight: FlightView, cabin: CabinPlan, picks: Sequence[Pick], chosen: Mapping[str, str]
+) -> Aboard:
+    """Return the cabin with each traveller's choice: as on the form, else as they have it, else as suggested."""
+    people = [
+        one
+        for who, flight_id in picks
+        if flight_id == flight.id and (one := desk.passenger(who)) is not None and one.takes_seat
+    ]
+    so_far = _so_far(desk, flight, cabin, people, chosen)
+    places = tuple(
+        Place(
+            one, seat_field(one.id, flight), so_far.get(one.id, ""), _free(desk, cabin, one, so_far), _infant(desk, one)
+        )
+        for one in people
+    )
+    return Aboard(flight, cabin, places, {seat: one for one in people if (seat := so_far.get(one.id))})
+
+
+def _so_far(
+    desk: Desk, flight: FlightView, cabin: CabinPlan, people: Sequence[PassengerView], chosen: Mapping[str, str]
+) -> dict[UUID, str]:
+    have = {one.id: chosen.get(seat_field(one.id, flight)) or desk.seats.get((flight.id, one.id)) for one in people}
+    free = {seat.name for seat in cabin.seats if not seat.taken or seat.holder == desk.view.id}
+    kept = {who: seat for who, seat in have.items() if seat in free}
+    bare = [one for one in seating_order(people) if one.id not in kept]
+    found = rules.seats_together(cabin, len(bare), taken=set(kept.values())) or ()
+    return {**kept, **{one.id: seat.name for one, seat in zip(bare, found, strict=False)}}
+
+
+def _free(
+    desk: Desk, cabin: CabinPlan, one: PassengerView, so_far: Mapping[UUID, str]
+) -> tuple[tuple[int, tuple[Seat, ...]], ...]:
+    ours = set(so_far.values())
+    rows = (
+        (row.number, tuple(s for s in row.seats if s and (not s.taken or s.name in ours) and _may(desk, one, s)))
+        for row in cabin.rows
+    )
+    return tuple((number, seats) for number, seats in rows if seats)
+
+
+def _may(desk: Desk, one: PassengerView, seat: Seat) -> bool:
+    return seat_problem(one, seat, desk.view) is None
+
+
 def boarding_passes(desk: Desk, *, is_printable: Callable[[str], bool] = str.isprintable) -> list[BoardingPass]:
     """Return the passes of a booking, flight by flight, travellers in the booking's order."""
     return [
@@ -119,8 +273,7 @@ def _company(desk: Desk, one: PassengerView) -> str:
     other = desk.passenger(desk.guardians[one.id]) if one.id in desk.guardians else None
     if other is not None:
         return _("on the lap of %(name)s") % {"name": other.name}
-    infant = desk.infant_of(one.id)
-    lap = desk.passenger(infant) if infant else None
+    lap = _infant(desk, one)
     return _("with %(name)s on the lap") % {"name": lap.name} if lap else ""
 
 

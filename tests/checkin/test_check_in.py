@@ -14,6 +14,7 @@ from portal.flights.errors import SeatTaken, SeatUnknown
 from portal.kit import clock, db
 from portal.kit.settings import Settings
 from portal.pricing.rules import Party
+from portal.seats.errors import SeatNotAllowed
 from tests.booking import makers as bookings
 from tests.checkin import makers
 
@@ -111,9 +112,9 @@ def test_a_seat_is_chosen_freely_but_not_another_ones_nor_one_that_is_not_there(
 
 def test_no_child_nor_lap_sits_by_an_exit(settings: Settings) -> None:
     booking = makers.paid(settings, makers.leaving(), party=FAMILY)
-    with pytest.raises(errors.SeatNotForThem, match="exit"):
+    with pytest.raises(SeatNotAllowed, match="exit"):
         makers.check_in(booking, makers.everybody(booking, p0="12A"))
-    with pytest.raises(errors.SeatNotForThem, match="exit"):
+    with pytest.raises(SeatNotAllowed, match="exit"):
         makers.check_in(booking, makers.everybody(booking, p2="13A"))
     makers.check_in(booking, makers.everybody(booking, p1="12A"))
     assert {one.seat for one in makers.passes(booking)} >= {"12A"}
