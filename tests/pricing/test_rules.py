@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from portal.kit.money import share
 from portal.pricing import service
 from portal.pricing.errors import MixedCurrencies, NoRate, UnknownBrand
-from portal.pricing.models import ExchangeRate, FareBrand, Tax
+from portal.pricing.models import ExchangeRate, FareBrand, FareClassRow, FareRuleRow, Tax
 from portal.pricing.rules import Brand, Party, PriceBook, SegmentFare, conditions, quote, total_of
+from portal.pricing.steps import FareClass, FareRule, Tariff, dearest_first
 
 DAY = date(2027, 3, 1)
 COUNTRIES = ("US", "GB", "DE", "JP", "FR", "CA", "BR")
@@ -29,11 +31,21 @@ def reference_book() -> PriceBook:
     brands = [Brand(**row) for row in service._rows(FareBrand.__table__, here / "brands.csv")]
     taxes = [service._tax(Tax(**row)) for row in service._rows(Tax.__table__, here / "taxes.csv")]
     rates = service._rows(ExchangeRate.__table__, here / "rates.csv")
+    rules = [FareRule(**without_source(row)) for row in service._rows(FareRuleRow.__table__, here / "fare_rules.csv")]
+    classes: dict[str, list[FareClass]] = {}
+    for row in service._rows(FareClassRow.__table__, here / "fare_classes.csv"):
+        classes.setdefault(row.pop("cabin"), []).append(FareClass(**row))
     return PriceBook(
         {(one.cabin, one.brand): one for one in brands},
         tuple(taxes),
         {row["currency"]: row["millionths_per_usd"] for row in rates},
+        Tariff(tuple(rules), {cabin: dearest_first(rows) for cabin, rows in classes.items()}),
     )
+
+
+def without_source(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as pricing reads it."""
+    return {name: value for name, value in row.items() if name != "source"}
 
 
 BOOK = reference_book()
