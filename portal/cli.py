@@ -37,6 +37,7 @@ from portal.pricing import promotions
 from portal.pricing import service as pricing
 from portal.seats import queries as seat_queries
 from portal.seats import service as seats
+from portal.tickets import queries as ticket_queries
 
 # Each step brings one room's part of the demo up to date, and returns how many rows that added, if it counts them.
 DEMO_STEPS: tuple[tuple[str, Callable[[Session], int | None]], ...] = (
@@ -55,6 +56,7 @@ BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (
     booking_queries.broken_books,
     seat_queries.broken_seats,
     checkin_queries.broken_check_ins,
+    ticket_queries.broken_papers,
 )
 
 

@@ -824,10 +824,10 @@ def upgrade() -> None:
         "ix_charges_item_id", "charges", ["item_id"], unique=False, postgresql_where=sa.text("item_id is not null")
     )
     op.create_foreign_key(
-        op.f("fk_charges_amendment_id"), "charges", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
-        op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_charges_amendment_id"), "charges", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
     )
     op.add_column("documents", sa.Column("amendment_id", sa.Uuid(), nullable=True))
     op.add_column("documents", sa.Column("paper_id", sa.Uuid(), nullable=True))
@@ -914,7 +914,8 @@ insert into carrier_change_rules (kind, scope, minutes, source, valid_from) valu
     op.execute("""
 create function ledger_entry_balances() returns trigger language plpgsql as $$
 declare
-    entry bigint := case when tg_table_name = 'ledger_entries' then new.id else new.entry_id end;
+    told jsonb := to_jsonb(new);
+    entry bigint := coalesce(told ->> 'entry_id', told ->> 'id');
 begin
     if exists (
         select from ledger_lines where entry_id = entry group by currency having sum(amount_minor) <> 0
@@ -1048,8 +1049,8 @@ drop function ledger_entry_balances()
     op.drop_index("uq_documents_paper_id", table_name="documents", postgresql_where=sa.text("paper_id is not null"))
     op.drop_column("documents", "paper_id")
     op.drop_column("documents", "amendment_id")
-    op.drop_constraint(op.f("fk_charges_item_id"), "charges", type_="foreignkey")
     op.drop_constraint(op.f("fk_charges_amendment_id"), "charges", type_="foreignkey")
+    op.drop_constraint(op.f("fk_charges_item_id"), "charges", type_="foreignkey")
     op.drop_index("ix_charges_item_id", table_name="charges", postgresql_where=sa.text("item_id is not null"))
     op.drop_index("ix_charges_amendment_id", table_name="charges", postgresql_where=sa.text("amendment_id is not null"))
     op.drop_column("charges", "item_id")

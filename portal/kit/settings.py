@@ -38,6 +38,9 @@ class Settings:
     email_from: str = "noreply@portal.example"
     email_from_name: str = "Meridian Air"
     support_email: str = "help@portal.example"
+    seller_name: str = ""
+    seller_address: str = ""
+    seller_tax_id: str = ""
     mail_dir: str = "var/mail"
     analytics_cache_minutes: int = 60
     analytics_max_export_rows: int = 100_000
@@ -63,6 +66,10 @@ class Settings:
     job_lease_seconds: int = 30
     demo: bool = False
     sandbox_payments: bool = True
+    stripe_secret_key: str = ""
+    stripe_webhook_secret: str = ""
+    stripe_api_base: str = ""
+    stripe_timeout_seconds: int = 10
 
     @property
     def production(self) -> bool:
@@ -90,7 +97,15 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         raise ConfigurationError(f"PORTAL_EMAIL_PROVIDER is {settings.email_provider!r}; use smtp, sendgrid or file.")
     if settings.production:
         _refuse_weak_secrets(settings, source)
+        _refuse_half_a_gateway(settings)
     return settings
+
+
+def _refuse_half_a_gateway(settings: Settings) -> None:
+    if settings.stripe_secret_key and not settings.stripe_webhook_secret:
+        raise ConfigurationError("PORTAL_STRIPE_WEBHOOK_SECRET is missing, though PORTAL_STRIPE_SECRET_KEY is set.")
+    if settings.stripe_api_base:
+        raise ConfigurationError("PORTAL_STRIPE_API_BASE names a made-up Stripe; production uses the real one.")
 
 
 def _value(field: Any, source: Mapping[str, str]) -> Any:

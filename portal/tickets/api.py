@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from portal.booking.errors import UnknownBooking
-from portal.booking.rules import BookingView
+from portal.booking.views import BookingView
 from portal.kit import db, grants, ids, limits, mail
 from portal.kit.openapi import operation
 from portal.kit.web import Request, endpoint
 from portal.tickets import service
-from portal.tickets.errors import NotConfirmed
-from portal.tickets.forms import FileQuery
+from portal.tickets.errors import NotConfirmed, UnknownPaper
+from portal.tickets.forms import DocumentOut, DocumentsOut, FileQuery
 
 
 @operation(
@@ -38,7 +38,48 @@ def calendar(request: Request, query: FileQuery) -> Response:
     return _file(service.calendar(_seen(request, query), request.settings))
 
 
-def _seen(request: Request, query: FileQuery) -> BookingView:
+@operation(
+    "The documents of a booking",
+    query=FileQuery,
+    answer=DocumentsOut,
+    errors=(UnknownBooking, NotConfirmed),
+)
+def documents(request: Request, query: FileQuery) -> Response:
+    """List the itinerary, receipts and credit notes of a paid booking, with the addresses of their files."""
+    view = _seen(request, query, service.PAID)
+    with db.reading() as session:
+        found = service.papers(session, view)
+    answer = DocumentsOut(data=tuple(DocumentOut.of(one) for one in found))
+    return JSONResponse(answer.wire(), headers={"Cache-Control": "private, no-store"})
+
+
+@operation(
+    "The receipt of a booking",
+    query=FileQuery,
+    media_type="application/pdf",
+    errors=(UnknownBooking, NotConfirmed),
+)
+def receipt(request: Request, query: FileQuery) -> Response:
+    """Return the receipt of the sale as PDF, also of a booking that was cancelled since."""
+    view = _seen(request, query, service.PAID)
+    with db.writing() as session:
+        return _file(service.receipt(session, view, request.settings))
+
+
+@operation(
+    "A receipt or credit note of a booking",
+    query=FileQuery,
+    media_type="application/pdf",
+    errors=(UnknownBooking, NotConfirmed, UnknownPaper),
+)
+def paper(request: Request, query: FileQuery) -> Response:
+    """Return one of the booking's receipts and credit notes by its number, as PDF."""
+    view = _seen(request, query, service.PAID)
+    with db.writing() as session:
+        return _file(service.paper_file(session, view, request.path_params["number"], request.settings))
+
+
+def _seen(request: Request, query: FileQuery, states: tuple[str, ...] = ("confirmed",)) -> BookingView:
     viewer, reference = request.viewer, ids.normal_reference(request.path_params["reference"])
     asker = service.Asker(
         user_id=viewer.id if viewer else None,
@@ -48,7 +89,7 @@ def _seen(request: Request, query: FileQuery) -> BookingView:
         address=limits.caller(request.scope),
     )
     with db.reading() as session:
-        return service.find(session, reference, asker, request.settings)
+        return service.find(session, reference, asker, request.settings, states=states)
 
 
 def _file(made: mail.File) -> Response:
@@ -59,4 +100,7 @@ def _file(made: mail.File) -> Response:
 routes = [
     endpoint("/api/bookings/{reference}/itinerary.pdf", itinerary),
     endpoint("/api/bookings/{reference}/calendar.ics", calendar),
+    endpoint("/api/bookings/{reference}/documents", documents),
+    endpoint("/api/bookings/{reference}/receipt.pdf", receipt),
+    endpoint("/api/bookings/{reference}/papers/{number}.pdf", paper),
 ]

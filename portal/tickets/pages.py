@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from starlette.responses import HTMLResponse, Response
 
-from portal.booking.rules import BookingView
+from portal.booking.views import BookingView
 from portal.kit import db, grants, ids, limits, mail
 from portal.kit.errors import NotFound
 from portal.kit.web import Request, page, render
@@ -28,12 +28,28 @@ def itinerary(request: Request) -> Response:
     return _file(made, "inline")
 
 
+def receipt(request: Request) -> Response:
+    """Hand over the receipt of the sale as PDF, also of a booking that was cancelled since."""
+    view = _seen(request, service.PAID)
+    with db.writing() as session:
+        made = service.receipt(session, view, request.settings)
+    return _file(made, "inline")
+
+
+def paper(request: Request) -> Response:
+    """Hand over one of the booking's receipts and credit notes."""
+    view = _seen(request, service.PAID)
+    with db.writing() as session:
+        made = service.paper_file(session, view, request.path_params["number"], request.settings)
+    return _file(made, "inline")
+
+
 def calendar(request: Request) -> Response:
     """Hand over the flights for a calendar."""
     return _file(service.calendar(_seen(request), request.settings), "attachment")
 
 
-def _seen(request: Request) -> BookingView:
+def _seen(request: Request, states: tuple[str, ...] = ("confirmed",)) -> BookingView:
     viewer, reference = request.viewer, ids.normal_reference(request.path_params["reference"])
     asker = service.Asker(
         user_id=viewer.id if viewer else None,
@@ -43,7 +59,7 @@ def _seen(request: Request) -> BookingView:
         address=limits.caller(request.scope),
     )
     with db.reading() as session:
-        return service.find(session, reference, asker, request.settings)
+        return service.find(session, reference, asker, request.settings, states=states)
 
 
 def _file(made: mail.File, how: str) -> Response:
@@ -108,6 +124,8 @@ def _folder(request: Request) -> Path:
 routes = [
     page("/bookings/{reference}/itinerary.pdf", itinerary),
     page("/bookings/{reference}/calendar.ics", calendar),
+    page("/bookings/{reference}/receipt.pdf", receipt),
+    page("/bookings/{reference}/papers/{number}.pdf", paper),
     page("/dev/mail", mailbox),
     page("/dev/mail/{id}", one_mail),
     page("/dev/mail/{id}/html", mail_html),

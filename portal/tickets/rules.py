@@ -22,10 +22,14 @@ TermLines = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One flight as a ticket; `wait_minutes` is the time for changing planes after it, None after the last."""
+    """One flight as a ticket; `wait_minutes` is the time for changing planes after it, None after the last.
+
+    `seats` are the seats chosen on it, in the travellers' order.
+    """
 
     flight: FlightView
     wait_minutes: int | None
+    seats: tuple[str, ...] = ()
 
     @property
     def departure_zone(self) -> str:
@@ -99,24 +103,30 @@ def zone_words(moment: datetime) -> str:
 
 
 def trips(view: BookingView) -> tuple[Trip, ...]:
-    """Return the directions of the booking in order."""
-    return tuple(Trip(_trip_label(view, piece), piece, _legs(piece.flights)) for piece in view.slices)
+    """Return the directions of the booking in order: those that stand, or all of them once none does."""
+    stands = view.active_slices or view.slices
+    return tuple(Trip(_trip_label(stands, piece), piece, _legs(view, piece.flights)) for piece in stands)
 
 
-def _trip_label(view: BookingView, piece: SliceView) -> str:
-    first = view.slices[0]
-    if len(view.slices) == 1:
+def _trip_label(stands: Sequence[SliceView], piece: SliceView) -> str:
+    first = stands[0]
+    if len(stands) == 1:
         return _("Your flight")
-    if len(view.slices) == 2 and piece.position != first.position and piece.destination.code == first.origin.code:
+    if len(stands) == 2 and piece.position != first.position and piece.destination.code == first.origin.code:
         return _("Return")
     if piece.position == first.position:
         return _("Outbound")
     return _("Onward")
 
 
-def _legs(flights: Sequence[FlightView]) -> tuple[Leg, ...]:
+def _legs(view: BookingView, flights: Sequence[FlightView]) -> tuple[Leg, ...]:
     waits = [_minutes(one.arrival_at, other.departure_at) for one, other in pairwise(flights)]
-    return tuple(Leg(flight, wait) for flight, wait in zip(flights, [*waits, None], strict=True))
+    return tuple(Leg(flight, wait, _seats(view, flight)) for flight, wait in zip(flights, [*waits, None], strict=True))
+
+
+def _seats(view: BookingView, flight: FlightView) -> tuple[str, ...]:
+    chosen = {item.passenger_id: item.seat for item in view.items if item.seat and item.flight_id == flight.id}
+    return tuple(seat for one in view.active_passengers if (seat := chosen.get(one.id)))
 
 
 def _minutes(start: datetime, end: datetime) -> int:
@@ -129,11 +139,12 @@ def type_label(kind: str) -> str:
 
 
 def travellers(view: BookingView, *, is_printable: Callable[[str], bool]) -> tuple[Traveller, ...]:
-    """Return the passenger list in order; a name that cannot be printed as typed stands as on the ticket."""
-    return tuple(_traveller(one, is_printable) for one in view.passengers)
+    """Return those who still travel, in order; all of them once nobody does."""
+    return tuple(traveller(one, is_printable) for one in view.active_passengers or view.passengers)
 
 
-def _traveller(one: PassengerView, is_printable: Callable[[str], bool]) -> Traveller:
+def traveller(one: PassengerView, is_printable: Callable[[str], bool]) -> Traveller:
+    """Return one line of the passenger list; a name that cannot be printed as typed stands as on the ticket."""
     ticket_name = one.ticket_name or ""
     name = one.name if one.name and is_printable(one.name) else ticket_name
     return Traveller(name, ticket_name, type_label(one.type), shown_number(one.ticket_number))

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from icalendar import Calendar
 
 from portal.kit.settings import Settings
-from portal.tickets import service
+from portal.tickets import letters, service
 from tests.tickets import sample
 
 SETTINGS = Settings(base_url="https://fly.example")
@@ -50,7 +50,7 @@ def test_the_same_booking_gives_the_same_calendar() -> None:
 def confirmation() -> EmailMessage:
     view = sample.booking([sample.ADA, ("adult", "<b>Eve</b>", "O'Neil & Söhne", "ONEIL/EVE")], sample.AROUND)
     pdf = service.mail.File("itinerary-K7QX4M.pdf", "application/pdf", b"%PDF-")
-    return service.confirmation_mail(view, SETTINGS, pdf)
+    return letters.confirmation_mail(view, SETTINGS, [pdf])
 
 
 def test_the_confirmation_says_all_as_text() -> None:
@@ -81,8 +81,8 @@ def test_the_confirmation_says_the_same_as_html_and_attaches_both_files() -> Non
 
 def test_money_that_came_too_late_is_said_to_go_back() -> None:
     view = sample.booking(status="expired", confirmed_at=None)
-    late = service.expired_mail(view, SETTINGS, "some-refund")
-    plain = service.expired_mail(view, SETTINGS, None)
+    late = letters.expired_mail(view, SETTINGS, "some-refund")
+    plain = letters.expired_mail(view, SETTINGS, None)
     assert "took your payment back" in late["Subject"]
     assert "$1,070.40 is on its way back" in late.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     assert "Nothing was charged" in plain.get_body(("plain",)).get_content()  # type: ignore[union-attr]

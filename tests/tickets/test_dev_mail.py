@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from portal.app import create_app
 from portal.kit import mail
 from portal.kit.settings import Settings
-from portal.tickets import service
+from portal.tickets import letters
 from tests.tickets import sample
 
 HOSTILE = (
@@ -36,7 +36,7 @@ def test_an_empty_mailbox_says_so(client: TestClient) -> None:
 
 def test_what_was_sent_is_listed_opened_and_downloaded(client: TestClient, settings: Settings) -> None:
     pdf = mail.File("itinerary-K7QX4M.pdf", "application/pdf", b"%PDF-pretend")
-    mail.send(settings, service.confirmation_mail(sample.booking(), settings, pdf))
+    mail.send(settings, letters.confirmation_mail(sample.booking(), settings, [pdf]))
     listed = client.get("/dev/mail").text
     assert "Your tickets: New York – Los Angeles" in listed
     (path,) = Path(settings.mail_dir).glob("*.eml")
