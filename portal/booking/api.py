@@ -41,10 +41,11 @@ from portal.kit.replay import scope_of
 from portal.kit.web import Request, endpoint
 from portal.payments import gateway
 from portal.payments import queries as payment_queries
+from portal.payments import service as payments
 from portal.payments.errors import PaymentRefused, UnknownPayment
 from portal.payments.models import Payment
 from portal.payments.queries import PaymentView
-from portal.payments.rules import OPEN, Order, refusal
+from portal.payments.rules import OPEN, refusal
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.rules import Offer
 from portal.search.service import read_offer
@@ -116,7 +117,7 @@ def pay(request: Request, body: NewPayment) -> Response:
         payment = service.begin_payment(session, view.reference, wish)
     if payment.state in OPEN:
         path = f"/book/{view.reference}/payments/{payment.id}"
-        order = Order(str(payment.id), payment.amount_minor, payment.currency, view.reference, path)
+        order = payments.order(payment, description=view.reference, return_path=path)
         outcome = gateway.charge(request.settings, order, body.token)
         with db.writing() as session:
             payment = service.settle_payment(session, payment.id, outcome)
@@ -141,7 +142,7 @@ def payment(request: Request) -> Response:
         attempt = _attempt(session, view, request.path_params["payment_id"])
     if attempt.state not in OPEN:
         return _answer(request, attempt, 200, {})
-    outcome = gateway.lookup(request.settings, str(attempt.id))
+    outcome = gateway.lookup(request.settings, attempt)
     with db.writing() as session:
         settled = service.settle_payment(session, attempt.id, outcome)
     return _answer(request, settled, 200, {})

@@ -28,9 +28,10 @@ from portal.kit.validation import nested, parse
 from portal.kit.web import Notice, Request, errors_by_field, page, render, see_other
 from portal.payments import gateway
 from portal.payments import queries as payment_queries
+from portal.payments import service as payments
 from portal.payments.errors import NoGateway, UnknownPayment
 from portal.payments.queries import PaymentView
-from portal.payments.rules import OPEN, Order, refusal
+from portal.payments.rules import OPEN, refusal
 from portal.search.errors import OfferExpired
 from portal.search.rules import Offer
 from portal.search.service import read_offer, reprice
@@ -314,7 +315,7 @@ def start_payment(request: Request) -> Response:
     back = f"/book/{view.reference}/payments/{payment.id}"
     if payment.state not in OPEN:
         return see_other(request, back)
-    order = Order(str(payment.id), payment.amount_minor, payment.currency, _order_words(view), back)
+    order = payments.order(payment, description=_order_words(view), return_path=back)
     outcome = gateway.start(request.settings, order)
     with db.writing() as session:
         payment = service.settle_payment(session, payment.id, outcome)
@@ -330,7 +331,7 @@ def payment(request: Request) -> Response:
     """The way back from the bank: find out how it ended and send on; while that is not known, say so and ask again."""
     view, attempt = _attempt(request)
     if attempt.state in OPEN:
-        outcome = gateway.lookup(request.settings, str(attempt.id))
+        outcome = gateway.lookup(request.settings, attempt)
         with db.writing() as session:
             state = service.settle_payment(session, attempt.id, outcome).state
         attempt = replace(attempt, state=state)

@@ -224,7 +224,7 @@ BOOKS: dict[str, str] = {
         from bookings b join lateral (
             select coalesce(sum(p.amount_minor - coalesce(r.back, 0)), 0) net
             from payments p left join (
-                select payment_id, sum(amount_minor) back from refunds where state <> 'failed' group by payment_id
+                select payment_id, sum(amount_minor) back from refunds group by payment_id
             ) r on r.payment_id = p.id
             where p.payable = b.id and p.state = 'succeeded' and p.applied_at is not null
         ) m on true where b.paid_minor <> m.net""",
@@ -234,7 +234,7 @@ BOOKS: dict[str, str] = {
     "money for what is not confirmed goes back": """
         select b.reference, p.amount_minor || ' taken, ' || coalesce(sum(r.amount_minor), 0) || ' sent back'
         from payments p join bookings b on b.id = p.payable
-        left join refunds r on r.payment_id = p.id and r.state <> 'failed'
+        left join refunds r on r.payment_id = p.id
         where p.state = 'succeeded' and b.status in ('held', 'expired')
         group by b.id, p.id having p.amount_minor <> coalesce(sum(r.amount_minor), 0)""",
     "each payment is for a booking": """

@@ -28,7 +28,7 @@ from portal.kit.money import Money
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments.models import Payment
-from portal.payments.rules import OPEN, Outcome
+from portal.payments.rules import OPEN, UNDECIDED, Outcome
 from portal.search.rules import Offer
 
 SAME_KEY = text("select pg_advisory_xact_lock(hashtextextended(:key, 0))")
@@ -218,7 +218,7 @@ def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
     due = Money(_due(session, booking, waiting), booking.currency)
     if wish.amount not in (None, due):
         raise errors.PriceMismatch(balance=due)
-    undecided = next((one for one in attempts if one.state in OPEN), None)
+    undecided = next((one for one in attempts if one.state in UNDECIDED), None)
     if undecided is not None:
         return _go_on(undecided, wish)
     purpose = waiting.id if waiting else None

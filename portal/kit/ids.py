@@ -11,7 +11,12 @@ REFERENCE_LENGTH = 6
 
 def reference() -> str:
     """Return a random booking reference: 6 characters without 0 O 1 I. Uniqueness is the table's to keep."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(REFERENCE_LENGTH))
+    return readable(REFERENCE_LENGTH)
+
+
+def readable(length: int) -> str:
+    """Return `length` random characters that nobody mistakes for others when reading them out; five bits each."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
 def normal_reference(text: str) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from portal.kit.errors import Conflict, Invalid, NotFound, PortalError, Unavailable
+from portal.kit.errors import BadRequest, Conflict, Invalid, NotFound, PortalError, Unavailable
 
 
 class GatewayAway(Exception):
     """The gateway did not answer in time: what became of the charge is not known."""
+
+
+class GatewayRefused(Exception):
+    """The gateway understood and said no; the text is its reason, for staff. Asking the same again helps nothing."""
 
 
 class NoGateway(Unavailable):
@@ -43,3 +47,45 @@ class NotEnough(Conflict):
     """More is to go back than came in and is left."""
 
     code, title = "nothing_left_to_refund", "There is not so much left to give back"
+
+
+class CreditUnknown(Invalid):
+    """No credit has this code."""
+
+    code, title = "credit_unknown", "We do not know this credit code"
+
+
+class CreditExpired(Invalid):
+    """The credit's time is over."""
+
+    code, title = "credit_expired", "This credit has run out"
+
+
+class CreditEmpty(Invalid):
+    """Less is left on the credit than was asked for."""
+
+    code, title = "credit_used_up", "There is not so much left on this credit"
+
+
+class OtherCurrency(Invalid):
+    """The credit is of another currency than what is to be paid."""
+
+    code, title = "credit_other_currency", "This credit is in another currency"
+
+
+class PayOnPage(Invalid):
+    """The gateway takes cards on its own page only."""
+
+    code, title = "use_payment_page", "Cards are taken on the payment page only"
+
+
+class WordNotTrusted(BadRequest):
+    """A webhook whose signature is missing, wrong or too old."""
+
+    code, title = "bad_signature", "This was not signed by the gateway"
+
+
+class NothingToRedo(Conflict):
+    """The refund is not one that failed."""
+
+    code, title = "nothing_to_redo", "This refund has not failed"

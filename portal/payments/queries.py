@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.payments.models import Payment
-from portal.payments.rules import OPEN
+from portal.payments.rules import UNDECIDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,9 @@ class PaymentView:
     action_url: str | None
     created_at: datetime
     settled_at: datetime | None
+    purpose: UUID | None
+    applied_at: datetime | None
+    credit_id: UUID | None
 
 
 def payment(session: Session, payment_id: UUID) -> PaymentView | None:
@@ -45,7 +48,7 @@ def payments_of(session: Session, payable: UUID) -> list[PaymentView]:
 
 def open_payment(session: Session, payable: UUID) -> PaymentView | None:
     """Return the attempt whose end is not known yet, the newest if several, or None."""
-    found = select(Payment).where(Payment.payable == payable, Payment.state.in_(OPEN))
+    found = select(Payment).where(Payment.payable == payable, Payment.state.in_(UNDECIDED))
     row = session.scalar(found.order_by(Payment.created_at.desc()).limit(1))
     return _view(row) if row else None
 
@@ -64,4 +67,7 @@ def _view(row: Payment) -> PaymentView:
         row.action_url,
         row.created_at,
         row.settled_at,
+        row.purpose,
+        row.applied_at,
+        row.credit_id,
     )

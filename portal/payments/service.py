@@ -1,7 +1,8 @@
 """Take money and give it back, in steps that may be repeated: begin → (gateway, outside) → record; refund → refunded.
 
-It knows a payable only by its id. A payment row is written before the gateway hears of it, and a `payment.check` letter
-with it, so that a process that dies in between leaves a trace that somebody follows.
+It knows a payable only by its id. A payment row is written before the gateway hears of it, and a `payment.check`
+letter with it, so that a process that dies in between leaves a trace that somebody follows. Each movement stands in
+the ledger.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.kit import clock, outbox
-from portal.payments.errors import KeyTaken, NotEnough, UnknownPayment
-from portal.payments.models import Payment, Refund
-from portal.payments.rules import FIRST_CHECK, Order, Outcome, next_state
+from portal.kit import audit, clock, outbox
+from portal.kit.money import Money
+from portal.payments import credits, ledger
+from portal.payments.errors import KeyTaken, NotEnough, NothingToRedo, UnknownPayment
+from portal.payments.models import Credit, GatewayEvent, Payment, Refund
+from portal.payments.rules import FIRST_CHECK, Order, Outcome, RefundOrder, RefundOutcome, next_state
 
 NEVER_ARRIVED = timedelta(minutes=2)
 
@@ -50,17 +53,56 @@ def begin(
         due = clock.now() + FIRST_CHECK
         outbox.post(session, "payment.check", key=str(made.id), not_before=due, paymentId=str(made.id))
         return made
-    known = session.scalars(
-        select(Payment).where(Payment.payable == payable, Payment.idempotency_key == key).with_for_update()
-    ).one()
+    known: Payment = session.scalars(_of_key(payable, key).with_for_update()).one()
     if (known.amount_minor, known.currency, known.method) != (amount_minor, currency, method):
         raise KeyTaken()
     return known
 
 
+def _of_key(payable: UUID, key: str) -> Any:
+    return select(Payment).where(Payment.payable == payable, Payment.idempotency_key == key)
+
+
+def redeem(
+    session: Session,
+    *,
+    code: str,
+    payable: UUID,
+    amount_minor: int,
+    currency: str,
+    key: str,
+    purpose: UUID | None = None,
+) -> Payment:
+    """Pay `amount_minor` by a travel credit, at once; the same payable and key take it off the credit once.
+
+    The caller puts the money to use. Raises CreditUnknown, CreditExpired, OtherCurrency, CreditEmpty (less is left).
+    """
+    known: Payment | None = session.scalar(_of_key(payable, key))
+    if known is not None:
+        return known
+    payment = Payment(
+        payable=payable,
+        purpose=purpose,
+        amount_minor=amount_minor,
+        currency=currency,
+        gateway="credit",
+        method="credit",
+        state="succeeded",
+        settled_at=clock.now(),
+        idempotency_key=key,
+        credit_id=credits.spend(session, code=code, amount_minor=amount_minor, currency=currency),
+    )
+    session.add(payment)
+    session.flush()
+    credits.used(session, payment)
+    ledger.received(session, payment)
+    return payment
+
+
 def order(payment: Payment, *, description: str, return_path: str) -> Order:
     """Return what the gateway is to be asked for `payment`."""
-    return Order(str(payment.id), payment.amount_minor, payment.currency, description, return_path)
+    sum_of = payment.amount_minor, payment.currency
+    return Order(str(payment.id), *sum_of, description, return_path, payment.gateway)
 
 
 def payable_of(session: Session, payment_id: UUID) -> UUID:
@@ -74,7 +116,8 @@ def payable_of(session: Session, payment_id: UUID) -> UUID:
 def record(session: Session, payment_id: UUID, outcome: Outcome) -> Payment:
     """Write down what the gateway said and return the payment, locked. Hearing it again changes nothing.
 
-    A charge that the gateway never heard of is abandoned once it can no longer be on its way.
+    A charge that the gateway never heard of is abandoned once it can no longer be on its way. Another sum than was
+    asked for pays nothing: it is put under review, for staff.
     """
     payment = session.get(Payment, payment_id, with_for_update=True, populate_existing=True)
     if payment is None:
@@ -85,13 +128,28 @@ def record(session: Session, payment_id: UUID, outcome: Outcome) -> Payment:
         payment.decline_code, payment.action_url = outcome.decline_code, outcome.action_url
     if payment.state not in ("pending", "action_required") and payment.settled_at is None:
         payment.settled_at = clock.now()
+    if payment.state != before:
+        _came_in(session, payment, outcome)
     return payment
 
 
 def _told(payment: Payment, outcome: Outcome) -> str:
+    if outcome.state == "succeeded":
+        asked = Money(payment.amount_minor, payment.currency)
+        return "succeeded" if outcome.taken in (None, asked) else "under_review"
     if outcome.state != "unknown":
         return outcome.state
     return "abandoned" if clock.now() - payment.created_at > NEVER_ARRIVED else "pending"
+
+
+def _came_in(session: Session, payment: Payment, outcome: Outcome) -> None:
+    if payment.state == "succeeded":
+        ledger.received(session, payment)
+    elif payment.state == "under_review" and outcome.taken is not None:
+        payment.told_minor, payment.told_currency = outcome.taken.minor, outcome.taken.currency
+        session.flush()
+        ledger.unexplained(session, payment, outcome.taken.minor, outcome.taken.currency)
+        audit.record(session, "payment.under_review", "payment", payment.id, after={"told": outcome.taken.wire()})
 
 
 def apply(payment: Payment) -> None:
@@ -100,63 +158,171 @@ def apply(payment: Payment) -> None:
 
 
 def refund(session: Session, payment: Payment, *, reason: str, amount_minor: int | None = None) -> UUID:
-    """Send a payment's money (all of it by default) on its way back; one refund for one payment and reason."""
-    values = {"payment_id": payment.id, "reason": reason, "amount_minor": amount_minor or payment.amount_minor}
-    fresh = insert(Refund).values(values).on_conflict_do_nothing().returning(Refund.id)
-    made = session.scalar(fresh)
+    """Send a payment's money (all of it by default) on its way back; one refund for one payment and reason.
+
+    What was paid by a credit is back on it at once.
+    """
+    return _refund(session, payment, reason, amount_minor or payment.told_minor or payment.amount_minor, None)
+
+
+def _refund(session: Session, payment: Payment, reason: str, amount_minor: int, credit: Credit | None) -> UUID:
+    values: dict[str, Any] = {"payment_id": payment.id, "reason": reason, "amount_minor": amount_minor}
+    if credit is not None:
+        values |= {"way": "credit", "credit_id": credit.id}
+    made: Refund | None = session.scalar(insert(Refund).values(values).on_conflict_do_nothing().returning(Refund))
     if made is None:
-        known = select(Refund.id).where(Refund.payment_id == payment.id, Refund.reason == reason)
-        return session.scalars(known).one()
-    outbox.post(session, "payment.refund", key=str(made), refundId=str(made))
-    return made
+        same = select(Refund.id).where(Refund.payment_id == payment.id, Refund.reason == reason)
+        return session.scalars(same).one()
+    ledger.ordered(session, payment, made)
+    if credit is not None:
+        _done(session, payment, made, None)
+    elif payment.method == "credit":
+        credits.give_back(session, payment, made)
+        _done(session, payment, made, None)
+    else:
+        _send(session, made)
+    return made.id
+
+
+def _send(session: Session, refund: Refund) -> None:
+    key = f"{refund.id}:{refund.round}" if refund.round else str(refund.id)
+    outbox.post(session, "payment.refund", key=key, refundId=str(refund.id))
+
+
+def _done(session: Session, payment: Payment, refund: Refund, reference: str | None) -> None:
+    refund.state, refund.problem, refund.settled_at = "succeeded", None, clock.now()
+    refund.gateway_reference = reference or refund.gateway_reference
+    session.flush()
+    ledger.returned(session, payment, refund)
+    outbox.post(session, "payment.refunded", key=str(refund.id), queue="mail", refundId=str(refund.id))
 
 
 def refund_payable(
-    session: Session,
-    *,
-    payable: UUID,
-    amount_minor: int,
-    reason: str,
-    to: str = "original",  # noqa: ARG001 – one way back so far
-    owner: str | None = None,  # noqa: ARG001 – whose credit it would be
+    session: Session, *, payable: UUID, amount_minor: int, reason: str, to: str = "original", owner: str | None = None
 ) -> list[UUID]:
     """Send `amount_minor` of what came in for `payable` back, newest payments first; returns the refunds' ids.
 
-    Never more than a payment has left. Raises NotEnough when all of them together have less; the caller's transaction
-    must be rolled back then.
+    `to` credit: all of it becomes one travel credit of `owner`, at once. Never more than a payment has left. Raises
+    NotEnough when all of them together have less; the caller's transaction must be rolled back then.
     """
-    left, made = amount_minor, []
-    for payment, kept in _refundable(session, payable):
-        part = min(left, kept)
-        if part > 0:
-            made.append(refund(session, payment, reason=reason, amount_minor=part))
-            left -= part
-    if left > 0:
+    parts = list(_parts(session, payable, amount_minor))
+    if sum(part for _, part in parts) < amount_minor:
         raise NotEnough()
-    return made
+    credit = None
+    if to == "credit" and parts:
+        of = parts[0][0].currency
+        credit = credits.issue(
+            session, amount_minor=amount_minor, currency=of, owner=owner, source="refund", payable=payable
+        )
+    return [_refund(session, payment, reason, part, credit) for payment, part in parts]
+
+
+def _parts(session: Session, payable: UUID, amount_minor: int) -> Any:
+    for payment, kept in _refundable(session, payable):
+        part = min(amount_minor, kept)
+        if part > 0:
+            amount_minor -= part
+            yield payment, part
 
 
 def _refundable(session: Session, payable: UUID) -> list[tuple[Payment, int]]:
-    back = select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
-        Refund.payment_id == Payment.id, Refund.state != "failed"
-    )
+    back = select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(Refund.payment_id == Payment.id)
     mine = select(Payment, Payment.amount_minor - back.scalar_subquery()).where(
         Payment.payable == payable, Payment.state == "succeeded", Payment.applied_at.is_not(None)
     )
     return [(row[0], row[1]) for row in session.execute(mine.order_by(Payment.created_at.desc(), Payment.id))]
 
 
-def refund_order(session: Session, refund_id: UUID) -> tuple[str, int] | None:
-    """Return the gateway's name of the charge and the amount to give back; None when it is done or unknown."""
+def refund_order(session: Session, refund_id: UUID) -> RefundOrder | None:
+    """Return what the gateway is to be asked to give back; None when it is done, refused or unknown."""
     row = session.execute(
-        select(Payment.gateway_reference, Refund.amount_minor)
+        select(Refund, Payment)
         .join(Payment, Payment.id == Refund.payment_id)
-        .where(Refund.id == refund_id, Refund.state == "pending")
+        .where(Refund.id == refund_id, Refund.state == "pending", Payment.gateway_reference.is_not(None))
     ).one_or_none()
-    return (row[0], row[1]) if row and row[0] else None
+    if row is None:
+        return None
+    refund, payment = row
+    earlier = select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
+        Refund.payment_id == payment.id,
+        Refund.way == "original",
+        func.row(Refund.created_at, Refund.id) < func.row(refund.created_at, refund.id),
+    )
+    return RefundOrder(
+        f"{refund.id}:{refund.round}" if refund.round else str(refund.id),
+        payment.gateway,
+        str(payment.gateway_reference),
+        refund.amount_minor,
+        session.scalars(earlier).one(),
+        payment.told_currency or payment.currency,
+        refund.gateway_reference,
+    )
 
 
-def refunded(session: Session, refund_id: UUID, reference: str) -> None:
-    """Write down that the money has gone back; a second time changes nothing."""
-    done = update(Refund).where(Refund.id == refund_id, Refund.state == "pending")
-    session.execute(done.values(state="succeeded", gateway_reference=reference, settled_at=func.now()))
+def refunded(session: Session, refund_id: UUID, outcome: RefundOutcome) -> Refund:
+    """Write down what the gateway said of a refund; a second time changes nothing. Returns it, locked.
+
+    Refused money stays owed: the refund is failed, with the gateway's reason, until staff do it again.
+    """
+    refund = session.get_one(Refund, refund_id, with_for_update=True, populate_existing=True)
+    if refund.state != "pending":
+        return refund
+    refund.tries += 1
+    refund.problem = outcome.problem
+    refund.gateway_reference = outcome.reference or refund.gateway_reference
+    if outcome.state == "succeeded":
+        _done(session, session.get_one(Payment, refund.payment_id), refund, outcome.reference)
+    elif outcome.state == "failed":
+        refund.state = "failed"
+        audit.record(session, "refund.failed", "refund", refund.id, after={"problem": outcome.problem})
+    session.flush()
+    return refund
+
+
+def redo_refund(session: Session, refund_id: UUID, *, to: str, actor_id: UUID | None, owner: str | None = None) -> None:
+    """Try a refused refund again: through the gateway, or as a travel credit for `owner`. Raises NothingToRedo."""
+    refund = session.get(Refund, refund_id, with_for_update=True, populate_existing=True)
+    if refund is None or refund.state != "failed":
+        raise NothingToRedo()
+    payment = session.get_one(Payment, refund.payment_id)
+    refund.round, refund.state, refund.gateway_reference = refund.round + 1, "pending", None
+    session.flush()
+    if to == "credit":
+        _as_credit(session, payment, refund, owner)
+    else:
+        _send(session, refund)
+    audit.record(session, "refund.redone", "refund", refund.id, actor_id=actor_id, after={"round": refund.round})
+
+
+def _as_credit(session: Session, payment: Payment, refund: Refund, owner: str | None) -> None:
+    of = payment.told_currency or payment.currency
+    credit = credits.issue(
+        session,
+        amount_minor=refund.amount_minor,
+        currency=of,
+        owner=owner,
+        source="refund",
+        payable=payment.payable,
+    )
+    refund.way, refund.credit_id = "credit", credit.id
+    _done(session, payment, refund, None)
+
+
+def send_reviewed_back(session: Session, payment_id: UUID, *, actor_id: UUID | None) -> UUID:
+    """Send a sum under review back, whole, to whom the gateway took it from. Raises UnknownPayment."""
+    payment = session.get(Payment, payment_id, with_for_update=True, populate_existing=True)
+    if payment is None or payment.state != "under_review":
+        raise UnknownPayment()
+    audit.record(session, "payment.sent_back", "payment", payment.id, actor_id=actor_id)
+    return refund(session, payment, reason="another_sum")
+
+
+def hear(session: Session, *, event_id: str, gateway: str, kind: str, payment_id: UUID | None) -> bool:
+    """Keep a word of a gateway and have its payment looked up soon; the same word again does nothing (False)."""
+    values = {"id": event_id, "gateway": gateway, "kind": kind, "about": str(payment_id) if payment_id else None}
+    fresh = insert(GatewayEvent).values(values).on_conflict_do_nothing().returning(GatewayEvent.id)
+    if session.scalar(fresh) is None:
+        return False
+    if payment_id is not None:
+        outbox.post(session, "payment.heard", key=event_id, paymentId=str(payment_id))
+    return True

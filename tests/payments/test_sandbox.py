@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -17,6 +17,21 @@ from portal.kit.settings import Settings, read
 from portal.payments import gateway, sandbox, service
 from portal.payments.errors import ChargeOver, GatewayAway, KeyTaken, NoGateway, UnknownPayment
 from portal.payments.rules import Order, Outcome
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A payment as far as a gateway has to know it."""
+
+    id: UUID
+    gateway: str = "sandbox"
+    gateway_reference: str | None = None
+    amount_minor: int = 1000
+    currency: str = "USD"
+
+
+def asked(one: Order) -> Asked:
+    return Asked(UUID(one.key))
 
 
 def order(amount: int = 1000, key: str = "") -> Order:
@@ -41,22 +56,22 @@ def test_a_slow_bank_is_silent_and_then_has_taken_the_money(settings: Settings) 
         sandbox.charge(one, "tok_timeout")
     with pytest.raises(GatewayAway):
         sandbox.lookup(one.key)
-    assert gateway.lookup(settings, one.key) == Outcome("pending")
+    assert gateway.lookup(settings, asked(one)) == Outcome("pending")
     with clock.shifted(timedelta(seconds=9)):
-        assert gateway.lookup(settings, one.key).state == "succeeded"
+        assert gateway.lookup(settings, asked(one)).state == "succeeded"
 
 
 def test_what_never_came_is_unknown(settings: Settings) -> None:
-    assert gateway.lookup(settings, "nothing").state == "unknown"
-    assert gateway.cancel(settings, "nothing").state == "unknown"
+    assert gateway.lookup(settings, Asked(uuid4())).state == "unknown"
+    assert gateway.cancel(settings, Asked(uuid4())).state == "unknown"
 
 
 def test_a_paid_charge_is_not_cancelled_and_a_cancelled_one_not_paid(settings: Settings) -> None:
     paid, left = order(), order()
     sandbox.charge(paid, "tok_visa")
-    assert gateway.cancel(settings, paid.key).state == "succeeded"
+    assert gateway.cancel(settings, asked(paid)).state == "succeeded"
     page = gateway.start(settings, left)
-    assert gateway.cancel(settings, left.key).state == "abandoned"
+    assert gateway.cancel(settings, asked(left)).state == "abandoned"
     with pytest.raises(ChargeOver):
         sandbox.choose(str(page.reference), "tok_visa")
 
