@@ -1,4 +1,4 @@
-"""What happens afterwards in waiting lists and fare alerts, and the reminder to check in."""
+"""What happens afterwards for travellers: lines, fare alerts, the reminder to check in, guest bookings come home."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from portal.kit.errors import PortalError
 from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
 from portal.search.rules import DayPrice
+from portal.trips import service as trips
 from portal.watches import queries, rules, service
 from tasks.delivery import Handler, deliver
 
@@ -94,10 +95,17 @@ def remind(settings: Settings, letter: Letter) -> None:
         deliver(settings, letter.kind, message)
 
 
+def adopt(_: Settings, letter: Letter) -> None:
+    """Put the bookings that a browser made as a guest under the trips of who has signed in there."""
+    with db.writing() as session:
+        trips.adopt(session, UUID(letter.payload["userId"]), letter.payload["references"])
+
+
 HANDLERS: dict[str, Handler] = {
     "alert.confirm": tell_of_fare,
     "alert.drop": tell_of_fare,
     "alerts.check": check_alerts,
+    "bookings.adopt": adopt,
     "check_in.remind": post_reminders,
     "check_in.reminder": remind,
     "wait.joined": tell_waiting,

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from starlette.responses import JSONResponse, Response
 
 from portal.accounts import queries, rules, service
-from portal.accounts.errors import RefreshRefused, TokenRefused, WrongCredentials
-from portal.accounts.forms import Login, Names, OneToken, Person, Profile, Registration, TokenPair
+from portal.accounts.errors import (
+    RefreshRefused,
+    TokenRefused,
+    TooManyTravellers,
+    UnknownTraveller,
+    WrongCredentials,
+)
+from portal.accounts.forms import (
+    Change,
+    Login,
+    NotificationsOut,
+    OneToken,
+    Person,
+    PreferencesOut,
+    Profile,
+    Registration,
+    TokenPair,
+    Traveller,
+    TravellerList,
+    TravellerOut,
+)
 from portal.kit import clock, db, grants, limits
 from portal.kit.errors import NotSignedIn, Unavailable
 from portal.kit.openapi import operation
@@ -91,13 +112,84 @@ def me(request: Request) -> Response:
     return JSONResponse(_profile(request).wire(), headers=NO_STORE)
 
 
-@operation("Change your profile", body=Names, answer=Profile, errors=(NotSignedIn,), signed_in=True)
-def change_me(request: Request, body: Names) -> Response:
-    """Change the names that are given."""
+@operation("Change your profile", body=Change, answer=Profile, errors=(NotSignedIn,), signed_in=True)
+def change_me(request: Request, body: Change) -> Response:
+    """Change the names and preferences that are given; a preference of null is taken back."""
     viewer = request.require()
     with db.writing() as session:
         service.rename(session, viewer.id, body)
+        if body.preferences is not None:
+            service.prefer(session, viewer.id, body.preferences)
     return me(request)
+
+
+@operation("Your saved travellers", answer=TravellerList, errors=(NotSignedIn,), signed_in=True)
+def travellers(request: Request) -> Response:
+    """List whom the account books for, by name; at most 20 are kept."""
+    viewer = request.require()
+    with db.reading() as session:
+        kept = queries.travellers(session, viewer.id)
+    return JSONResponse(TravellerList(data=tuple(_traveller(one) for one in kept)).wire(), headers=NO_STORE)
+
+
+@operation(
+    "Save a traveller",
+    body=Traveller,
+    answer=TravellerOut,
+    status=201,
+    errors=(NotSignedIn, TooManyTravellers),
+    signed_in=True,
+)
+def add_traveller(request: Request, body: Traveller) -> Response:
+    """Add somebody to the list."""
+    viewer = request.require()
+    with db.writing() as session:
+        made = service.save_traveller(session, viewer.id, body)
+    saved = queries.Saved(made, body.given_name, body.family_name, body.date_of_birth)
+    headers = {**NO_STORE, "Location": f"/api/me/travellers/{made}"}
+    return JSONResponse(_traveller(saved).wire(), 201, headers=headers)
+
+
+@operation(
+    "Change a saved traveller",
+    body=Traveller,
+    answer=TravellerOut,
+    errors=(NotSignedIn, UnknownTraveller),
+    signed_in=True,
+)
+def change_traveller(request: Request, body: Traveller) -> Response:
+    """Replace what is known of somebody on the list."""
+    viewer, traveller_id = request.require(), _traveller_id(request)
+    with db.writing() as session:
+        service.save_traveller(session, viewer.id, body, traveller_id)
+    saved = queries.Saved(traveller_id, body.given_name, body.family_name, body.date_of_birth)
+    return JSONResponse(_traveller(saved).wire(), headers=NO_STORE)
+
+
+@operation("Forget a saved traveller", status=204, errors=(NotSignedIn, UnknownTraveller), signed_in=True)
+def forget_traveller(request: Request) -> Response:
+    """Take somebody off the list."""
+    viewer, traveller_id = request.require(), _traveller_id(request)
+    with db.writing() as session:
+        service.forget_traveller(session, viewer.id, traveller_id)
+    return Response(status_code=204)
+
+
+def _traveller_id(request: Request) -> UUID:
+    try:
+        return UUID(request.path_params["id"])
+    except ValueError:
+        raise UnknownTraveller() from None
+
+
+def _traveller(one: queries.Saved) -> TravellerOut:
+    return TravellerOut(
+        id=one.id,
+        type=rules.type_on(one.date_of_birth, clock.now().date()),
+        given_name=one.given_name,
+        family_name=one.family_name,
+        date_of_birth=one.date_of_birth,
+    )
 
 
 def _pair(tokens: service.Tokens) -> Response:
@@ -108,7 +200,7 @@ def _pair(tokens: service.Tokens) -> Response:
 def _profile(request: Request) -> Profile:
     viewer = request.require()
     with db.reading() as session:
-        person = queries.person(session, viewer.id)
+        person, likes = queries.person(session, viewer.id), queries.likes(session, viewer.id)
     if person is None:
         raise TokenRefused()
     return Profile(
@@ -119,6 +211,19 @@ def _profile(request: Request) -> Profile:
         email_verified=person.email_verified_at is not None,
         role=person.role,
         created_at=person.created_at,
+        preferences=_preferences(likes),
+    )
+
+
+def _preferences(likes: queries.Likes) -> PreferencesOut:
+    return PreferencesOut(
+        home_airport=likes.home_airport,
+        seat=likes.seat,
+        meal=likes.meal,
+        language=likes.language,
+        notifications=NotificationsOut(
+            check_in="checkIn" not in likes.muted, fare_alerts="fareAlerts" not in likes.muted
+        ),
     )
 
 
@@ -129,4 +234,8 @@ routes = [
     endpoint("/api/auth/logout", logout, methods=("POST",)),
     endpoint("/api/me", me),
     endpoint("/api/me", change_me, methods=("PATCH",)),
+    endpoint("/api/me/travellers", travellers),
+    endpoint("/api/me/travellers", add_traveller, methods=("POST",)),
+    endpoint("/api/me/travellers/{id}", change_traveller, methods=("PUT",)),
+    endpoint("/api/me/travellers/{id}", forget_traveller, methods=("DELETE",)),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.kit.errors import NotSignedIn
+from portal.kit.errors import Conflict, NotFound, NotSignedIn
 
 
 class WrongCredentials(NotSignedIn):
@@ -21,3 +21,15 @@ class RefreshRefused(NotSignedIn):
     """The refresh token is unknown, lapsed, revoked or was used before."""
 
     code, title = "refresh_refused", "This refresh token is not valid (any more); please sign in again"
+
+
+class UnknownTraveller(NotFound):
+    """There is no such saved traveller, or it is another account's."""
+
+    code, title = "unknown_traveller", "There is no such traveller on your list"
+
+
+class TooManyTravellers(Conflict):
+    """The list of saved travellers is full."""
+
+    code, title = "too_many_travellers", "Your list of travellers is full"

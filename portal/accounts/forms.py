@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import datetime
-from typing import Annotated
+from datetime import date, datetime
+from typing import Annotated, Literal
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, StringConstraints, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from portal.accounts import rules
@@ -101,6 +109,77 @@ class Names(Wire):
     last_name: Name | None = None
 
 
+class Traveller(Wire):
+    """Somebody to book for. People with one name give it as the family name."""
+
+    given_name: Annotated[str, StringConstraints(max_length=60)] = ""
+    family_name: Annotated[str, StringConstraints(min_length=1, max_length=60), AfterValidator(_printable)]
+    date_of_birth: date
+
+    @field_validator("given_name")
+    @classmethod
+    def _given(cls, value: str) -> str:
+        return _printable(value) if value else value
+
+
+class TravellerOut(Traveller):
+    """A saved traveller; `type` is what they travel as today."""
+
+    id: UUID
+    type: Literal["adult", "child", "infant"]
+
+
+class TravellerList(Wire):
+    """Saved travellers, by name."""
+
+    data: tuple[TravellerOut, ...]
+    next_cursor: None = None
+
+
+def _upper(typed: object) -> object:
+    return typed.strip().upper() or None if isinstance(typed, str) else typed
+
+
+class Notifications(Wire):
+    """Which letters an account wants; what is not given stays. News of booked flights always comes."""
+
+    check_in: bool | None = Field(None, description="a reminder when check-in opens")
+    fare_alerts: bool | None = Field(None, description="the drops that its fare alerts find")
+
+
+class PreferencesChange(Wire):
+    """New preferences: what is not given stays, null means none."""
+
+    home_airport: Annotated[str | None, BeforeValidator(_upper), Field(pattern="^[A-Z]{3}$")] = None
+    seat: Literal["window", "aisle"] | None = None
+    meal: Literal["VGML", "VLML", "MOML", "KSML", "GFML", "DBML", "CHML"] | None = Field(None, description="IATA code")
+    language: Annotated[str, StringConstraints(max_length=12)] | None = None
+    notifications: Notifications | None = None
+
+
+class Change(Names):
+    """What of a profile is to be changed; what is not given stays."""
+
+    preferences: PreferencesChange | None = None
+
+
+class NotificationsOut(Wire):
+    """Which letters an account gets."""
+
+    check_in: bool
+    fare_alerts: bool
+
+
+class PreferencesOut(Wire):
+    """How an account likes it; null where it has said nothing."""
+
+    home_airport: str | None
+    seat: str | None
+    meal: str | None
+    language: str | None
+    notifications: NotificationsOut
+
+
 class OneToken(Wire):
     """A refresh token."""
 
@@ -122,6 +201,7 @@ class Profile(Person):
 
     role: str
     created_at: datetime
+    preferences: PreferencesOut
 
 
 class TokenPair(Wire):

@@ -1,16 +1,19 @@
-"""Pages of who you are: register, sign in and out, profile – and who a page's cookie stands for."""
+"""Pages of who you are: register, sign in and out, profile, travellers, preferences – and whom a cookie stands for."""
 
 from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
+from babel import Locale
 from starlette.responses import Response
 
 from portal.accounts import queries, rules, service
-from portal.accounts.errors import WrongCredentials
-from portal.accounts.forms import Names, RegistrationForm, SignInForm
-from portal.kit import clock, db, limits, signing
+from portal.accounts.errors import TooManyTravellers, UnknownTraveller, WrongCredentials
+from portal.accounts.forms import Names, PreferencesChange, RegistrationForm, SignInForm, Traveller
+from portal.accounts.models import NOTICES
+from portal.kit import clock, db, grants, i18n, limits, outbox, signing
 from portal.kit.errors import FieldError, Invalid, PortalError
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
@@ -107,9 +110,23 @@ def sign_in(request: Request) -> Response:
         service.renew_hash(session, person.id, wish.password)
         agent = request.headers.get("user-agent", "")
         word = service.sign_in(session, person, address=limits.caller(request.scope), agent=agent)
+        language = queries.likes(session, person.id).language
+        _bring_along(request, session, person.id)
     response = see_other(request, _next(wish.next) or _home(person.role))
     _set_cookie(request, response, word)
+    if language:
+        _set_language(request, response, language)
     return response
+
+
+def _bring_along(request: Request, session: Any, user_id: UUID) -> None:
+    """Let the bookings that this browser made before as a guest become the account's: those it may change only."""
+    if made := grants.managed(request):
+        outbox.post(session, "bookings.adopt", userId=str(user_id), references=made)
+
+
+def _set_language(request: Request, response: Response, language: str) -> None:
+    response.set_cookie("locale", language, max_age=YEAR, samesite="lax", secure=request.settings.secure_cookies)
 
 
 def _forget_old_cookie(request: Request, session: Any) -> None:
@@ -187,7 +204,141 @@ def _person(request: Request) -> queries.Known:
 
 
 def _profile_page(request: Request, person: queries.Known, form: Any, errors: Any, status: int) -> Response:
-    return render(request, "accounts/profile.html", status=status, person=person, form=form, errors=errors)
+    with db.reading() as session:
+        kept = queries.travellers(session, person.id)
+        routes, likes = queries.favourites(session, person.id), queries.likes(session, person.id)
+    shown = {"person": person, "form": form, "errors": errors, "meals": rules.meal_words()}
+    return render(request, "accounts/profile.html", status=status, travellers=kept, routes=routes, likes=likes, **shown)
+
+
+# ── travellers, routes, preferences ───────────────────────────────────────────────────────────────────────
+
+
+def travellers(request: Request) -> Response:
+    """List whom the account books for, with a form for one more."""
+    return _travellers_page(request, {}, {}, 200)
+
+
+def add_traveller(request: Request) -> Response:
+    """Add somebody to the list."""
+    viewer = request.require()
+    try:
+        wish = parse(Traveller, nested(request.fields))
+        with db.writing() as session:
+            service.save_traveller(session, viewer.id, wish)
+    except (Invalid, TooManyTravellers) as no:
+        return _travellers_page(request, _typed(request), errors_by_field(no) or {"": no.detail}, no.status)
+    return see_other(request, "/account/travellers", Notice("good", _("Saved.")))
+
+
+def traveller(request: Request) -> Response:
+    """Show one of the list to be changed."""
+    viewer = request.require()
+    with db.reading() as session:
+        one = service.own_traveller(session, viewer.id, _traveller_id(request))
+    typed = {"givenName": one.given_name, "familyName": one.family_name, "dateOfBirth": one.date_of_birth.isoformat()}
+    return _travellers_page(request, typed, {}, 200, editing=one.id)
+
+
+def save_traveller(request: Request) -> Response:
+    """Change one of the list."""
+    viewer, traveller_id = request.require(), _traveller_id(request)
+    try:
+        with db.writing() as session:
+            service.own_traveller(session, viewer.id, traveller_id)
+            service.save_traveller(session, viewer.id, parse(Traveller, nested(request.fields)), traveller_id)
+    except Invalid as no:
+        return _travellers_page(request, _typed(request), errors_by_field(no), no.status, editing=traveller_id)
+    return see_other(request, "/account/travellers", Notice("good", _("Saved.")))
+
+
+def forget_traveller(request: Request) -> Response:
+    """Take one off the list."""
+    viewer = request.require()
+    with db.writing() as session:
+        service.forget_traveller(session, viewer.id, _traveller_id(request))
+    return see_other(request, "/account/travellers", Notice("good", _("Removed.")))
+
+
+def _traveller_id(request: Request) -> UUID:
+    try:
+        return UUID(request.path_params["id"])
+    except ValueError:
+        raise UnknownTraveller() from None
+
+
+def _typed(request: Request) -> dict[str, str]:
+    return {name: str(value)[:200] for name, value in request.fields.items()}
+
+
+def _travellers_page(request: Request, typed: Any, errors: Any, status: int, editing: UUID | None = None) -> Response:
+    viewer, today = request.require(), clock.now().date()
+    with db.reading() as session:
+        kept = queries.travellers(session, viewer.id)
+    form = {name: typed.get(name, "") for name in ("givenName", "familyName", "dateOfBirth")}
+    types = {one.id: rules.type_on(one.date_of_birth, today) for one in kept}
+    return render(
+        request,
+        "accounts/travellers.html",
+        status=status,
+        travellers=kept,
+        types=types,
+        form=form,
+        errors=errors,
+        editing=editing,
+        today=today.isoformat(),
+        most=rules.MOST_TRAVELLERS,
+    )
+
+
+def keep_route(request: Request) -> Response:
+    """Keep a route at hand, or no longer, and go back to where the reader was."""
+    viewer, fields = request.require(), request.fields
+    ends = [str(fields.get(name, ""))[:3].upper() for name in ("origin", "destination")]
+    with db.writing() as session:
+        service.keep_route(session, viewer.id, ends[0], ends[1], keep=fields.get("keep") == "1")
+    return see_other(request, _next(fields.get("next", "")) or "/account")
+
+
+def preferences(request: Request) -> Response:
+    """Show how the account likes it."""
+    viewer = request.require()
+    with db.reading() as session:
+        likes = queries.likes(session, viewer.id)
+    names = {"homeAirport": likes.home_airport, "seat": likes.seat, "meal": likes.meal, "language": likes.language}
+    typed = {name: value or "" for name, value in names.items()}
+    return _preferences_page(request, {**typed, "muted": likes.muted}, {}, 200)
+
+
+def save_preferences(request: Request) -> Response:
+    """Change all of it; an empty field is no preference."""
+    viewer, typed = request.require(), _typed(request)
+    wish = {name: typed.get(name) or None for name in ("homeAirport", "seat", "meal", "language")}
+    wanted = {name: typed.get(name) == "1" for name in NOTICES}
+    try:
+        change = parse(PreferencesChange, {**wish, "notifications": wanted})
+        with db.writing() as session:
+            service.prefer(session, viewer.id, change)
+    except Invalid as no:
+        muted = [name for name, on in wanted.items() if not on]
+        return _preferences_page(request, {**typed, "muted": muted}, errors_by_field(no), no.status)
+    response = see_other(request, "/account/preferences", Notice("good", _("Your preferences are saved.")))
+    if change.language:
+        _set_language(request, response, change.language)
+    return response
+
+
+def _preferences_page(request: Request, form: Any, errors: Any, status: int) -> Response:
+    languages = [(name, (Locale.parse(name).get_display_name() or name).capitalize()) for name in i18n.offered()]
+    return render(
+        request,
+        "accounts/preferences.html",
+        status=status,
+        form=form,
+        errors=errors,
+        languages=languages,
+        meals=list(rules.meal_words().items()),
+    )
 
 
 def theme(request: Request) -> Response:
@@ -220,5 +371,13 @@ routes = [
     page("/account/sign-out", sign_out, methods=("POST",)),
     page("/account", profile),
     page("/account", save_profile, methods=("POST",)),
+    page("/account/travellers", travellers),
+    page("/account/travellers", add_traveller, methods=("POST",)),
+    page("/account/travellers/{id}", traveller),
+    page("/account/travellers/{id}", save_traveller, methods=("POST",)),
+    page("/account/travellers/{id}/delete", forget_traveller, methods=("POST",)),
+    page("/account/favourites", keep_route, methods=("POST",)),
+    page("/account/preferences", preferences),
+    page("/account/preferences", save_preferences, methods=("POST",)),
     page("/theme", theme, methods=("POST",)),
 ]

@@ -1,16 +1,17 @@
-"""Who stands behind a cookie or a token, in one indexed read each."""
+"""Who stands behind a cookie or a token, in one indexed read each; what an account keeps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import RefreshToken, SignIn, User
+from portal.accounts.models import FavouriteRoute, Preferences, RefreshToken, SavedTraveller, SignIn, User
 from portal.kit import ids
+from portal.places.queries import Place, places_by_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +82,58 @@ def by_token(session: Session, user_id: UUID, family: UUID) -> Known | None:
     )
     row = session.execute(select(*COLUMNS).where(User.id == user_id, alive)).first()
     return Known(*row) if row else None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Somebody whom the account books for."""
+
+    id: UUID
+    given_name: str
+    family_name: str
+    date_of_birth: date
+
+    @property
+    def name(self) -> str:
+        """The whole name."""
+        return f"{self.given_name} {self.family_name}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Likes:
+    """An account's preferences; `muted` are the kinds of letters that it does not want."""
+
+    home_airport: str | None = None
+    seat: str | None = None
+    meal: str | None = None
+    language: str | None = None
+    muted: tuple[str, ...] = ()
+
+
+def travellers(session: Session, user_id: UUID) -> list[Saved]:
+    """Return the account's saved travellers, by name."""
+    columns = (SavedTraveller.id, SavedTraveller.given_name, SavedTraveller.family_name, SavedTraveller.date_of_birth)
+    found = select(*columns).where(SavedTraveller.user_id == user_id)
+    by_name = (func.lower(SavedTraveller.family_name), func.lower(SavedTraveller.given_name), SavedTraveller.created_at)
+    return [Saved(*row) for row in session.execute(found.order_by(*by_name))]
+
+
+def favourites(session: Session, user_id: UUID) -> list[tuple[Place, Place]]:
+    """Return the routes that the account keeps at hand, the newest first."""
+    found = select(FavouriteRoute.origin, FavouriteRoute.destination).where(FavouriteRoute.user_id == user_id)
+    rows = session.execute(found.order_by(FavouriteRoute.created_at.desc())).all()
+    places = places_by_code(session, {code for row in rows for code in row})
+    return [(places[row[0]], places[row[1]]) for row in rows]
+
+
+def is_favourite(session: Session, user_id: UUID, origin: str, destination: str) -> bool:
+    """True when the account keeps this route."""
+    return session.get(FavouriteRoute, (user_id, origin, destination)) is not None
+
+
+def likes(session: Session, user_id: UUID) -> Likes:
+    """Return the account's preferences; none at all for who has not said any."""
+    row = session.get(Preferences, user_id)
+    if row is None:
+        return Likes()
+    return Likes(row.home_airport, row.seat, row.meal, row.language, tuple(row.muted))

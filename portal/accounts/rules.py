@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -22,6 +22,7 @@ from portal.kit.settings import Settings
 PASSWORD_AT_LEAST, PASSWORD_AT_MOST = 10, 128
 SEEN_EVERY = timedelta(minutes=5)
 LONGEST = timedelta(days=180)
+MOST_TRAVELLERS, MOST_FAVOURITES = 20, 50
 IDLE = {"customer": timedelta(days=14), "staff": timedelta(hours=12), "admin": timedelta(hours=12)}
 
 
@@ -44,6 +45,32 @@ def normal_password(password: str) -> str:
 def normal_email(email: str) -> str:
     """Return the spelling by which an address is found: without regard to case."""
     return email.strip().lower()
+
+
+def birth_objection(born: date, today: date) -> str | None:
+    """Return why nobody who travels was born on that day, in a sentence, or None."""
+    if born > today:
+        return _("This day is still to come.")
+    return _("Please check the year of birth.") if born.year < 1900 else None
+
+
+def type_on(born: date, day: date) -> str:
+    """Return what somebody born then travels as on `day`: infant under 2, child to 11, adult from 12 (IATA)."""
+    years = day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+    return "infant" if years < 2 else "child" if years < 12 else "adult"
+
+
+def meal_words() -> dict[str, str]:
+    """Return the special meals by IATA code, with what they are called."""
+    return {
+        "VGML": _("Vegan"),
+        "VLML": _("Vegetarian"),
+        "MOML": _("Muslim"),
+        "KSML": _("Kosher"),
+        "GFML": _("Without gluten"),
+        "DBML": _("For diabetics"),
+        "CHML": _("For children"),
+    }
 
 
 def lasts_until(role: str, began: datetime, now: datetime) -> datetime:

@@ -1,4 +1,4 @@
-"""Verbs of accounts: register, sign in and out, issue and refresh tokens.
+"""Verbs of accounts: register, sign in and out, issue and refresh tokens, keep travellers, routes and preferences.
 
 Whether an address has an account shows in no answer and in no time: taken or free, known or unknown, the same work is
 done and the same sentence said; only the address's owner is told, by mail.
@@ -20,13 +20,15 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from portal.accounts import queries, rules
-from portal.accounts.errors import WrongCredentials
-from portal.accounts.forms import Credentials, Names, Registration
-from portal.accounts.models import RefreshToken, SignIn, User
+from portal.accounts.errors import TooManyTravellers, UnknownTraveller, WrongCredentials
+from portal.accounts.forms import Credentials, Names, PreferencesChange, Registration, Traveller
+from portal.accounts.models import FavouriteRoute, Preferences, RefreshToken, SavedTraveller, SignIn, User
 from portal.accounts.queries import Known
-from portal.kit import audit, clock, ids, limits, mail, outbox
+from portal.kit import audit, clock, i18n, ids, limits, mail, outbox
+from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
+from portal.places.queries import places_by_code
 
 # OWASP's recommended minimum for Argon2id: 19 MiB, two passes, one lane.
 hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -197,6 +199,80 @@ def rename(session: Session, user_id: UUID, names: Names) -> None:
     given = {name: value for name, value in values.items() if value is not None}
     if given:
         session.execute(update(User).where(User.id == user_id).values(given))
+
+
+def save_traveller(session: Session, user_id: UUID, wish: Traveller, traveller_id: UUID | None = None) -> UUID:
+    """Add a traveller to the account's list, or change the one of `traveller_id`; returns its id.
+
+    Raises Invalid (an impossible birthday), UnknownTraveller (none of this account's), TooManyTravellers (20 are kept).
+    """
+    no = rules.birth_objection(wish.date_of_birth, clock.now().date())
+    if no:
+        raise Invalid(errors=[FieldError("dateOfBirth", no)])
+    row = _new_traveller(session, user_id) if traveller_id is None else own_traveller(session, user_id, traveller_id)
+    row.given_name, row.family_name, row.date_of_birth = wish.given_name, wish.family_name, wish.date_of_birth
+    session.add(row)
+    session.flush()
+    return row.id
+
+
+def _new_traveller(session: Session, user_id: UUID) -> SavedTraveller:
+    session.execute(select(User.id).where(User.id == user_id).with_for_update())  # the list is counted by one at a time
+    kept = session.scalar(select(func.count()).where(SavedTraveller.user_id == user_id)) or 0
+    if kept >= rules.MOST_TRAVELLERS:
+        raise TooManyTravellers(_("%(most)d are kept. Please remove one first.") % {"most": rules.MOST_TRAVELLERS})
+    return SavedTraveller(user_id=user_id)
+
+
+def own_traveller(session: Session, user_id: UUID, traveller_id: UUID) -> SavedTraveller:
+    """Return one of the account's own travellers; raises UnknownTraveller for another's as for none."""
+    row = session.get(SavedTraveller, traveller_id)
+    if row is None or row.user_id != user_id:
+        raise UnknownTraveller()
+    return row
+
+
+def forget_traveller(session: Session, user_id: UUID, traveller_id: UUID) -> None:
+    """Take a traveller off the account's list. Raises UnknownTraveller."""
+    session.delete(own_traveller(session, user_id, traveller_id))
+
+
+def keep_route(session: Session, user_id: UUID, origin: str, destination: str, *, keep: bool) -> None:
+    """Keep a route at hand, or no longer; again changes nothing. At most 50 are kept. Raises Invalid for no route."""
+    if origin == destination or len(places_by_code(session, (origin, destination))) < 2:
+        raise Invalid(errors=[FieldError("origin", _("There is no such route."))])
+    own = (
+        FavouriteRoute.user_id == user_id,
+        FavouriteRoute.origin == origin,
+        FavouriteRoute.destination == destination,
+    )
+    if not keep:
+        session.execute(delete(FavouriteRoute).where(*own))
+    elif (session.scalar(select(func.count()).where(FavouriteRoute.user_id == user_id)) or 0) < rules.MOST_FAVOURITES:
+        row = {"user_id": user_id, "origin": origin, "destination": destination}
+        session.execute(insert(FavouriteRoute).values(row).on_conflict_do_nothing())
+
+
+def prefer(session: Session, user_id: UUID, change: PreferencesChange) -> None:
+    """Change the preferences that are given; null means none. Raises Invalid for an unknown airport or language."""
+    given = {name: getattr(change, name) for name in change.model_fields_set if name != "notifications"}
+    home, language = given.get("home_airport"), given.get("language")
+    if home and not places_by_code(session, (home,)):
+        raise Invalid(errors=[FieldError("homeAirport", _("We know no such place. Try its three-letter code."))])
+    if language and language not in i18n.offered():
+        raise Invalid(errors=[FieldError("language", _("We do not speak this language yet."))])
+    session.execute(insert(Preferences).values(user_id=user_id).on_conflict_do_nothing())
+    row = session.get_one(Preferences, user_id, with_for_update=True)
+    for name, value in given.items():
+        setattr(row, name, value)
+    row.muted, row.changed_at = _muted(row.muted, change), clock.now()
+    session.flush()
+
+
+def _muted(before: Sequence[str], change: PreferencesChange) -> list[str]:
+    wanted = change.notifications.wire() if change.notifications else {}
+    off = {name for name, on in wanted.items() if on is False}
+    return sorted((set(before) - {name for name, on in wanted.items() if on}) | off)
 
 
 def issue_tokens(session: Session, person: Known, settings: Settings, *, family: UUID | None = None) -> Tokens:

@@ -33,6 +33,11 @@ def granted(request: StarletteRequest, reference: str) -> str | None:
     return max(levels, key=LEVELS.index, default=None)
 
 
+def managed(request: StarletteRequest) -> list[str]:
+    """Return the references of the bookings that this browser may change, the newest last."""
+    return [reference for reference, level in _kept(request) if level == "manage"]
+
+
 def grant(request: StarletteRequest, response: Response, reference: str, level: str) -> None:
     """Let this browser see ("view") or change ("manage") the booking; never lowers what it was given before."""
     known = granted(request, reference)

@@ -14,6 +14,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.routing import Route
 
+from portal.accounts.queries import favourites
 from portal.flights.queries import FlightView, flights_by_id
 from portal.kit import clock, db, i18n
 from portal.kit.errors import FieldError, Invalid, PortalError
@@ -25,7 +26,7 @@ from portal.places.queries import Place, resolve
 from portal.search import service, told
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import Criteria, SearchQuery, typed_search
-from portal.search.queries import network
+from portal.search.queries import beside, network
 from portal.search.rules import Itinerary, Offer, SearchResult, SliceResult
 from portal.search.told import Address, Day, Trip
 
@@ -47,6 +48,7 @@ def home(request: Request) -> Response:
     form = replace(form, return_on=form.return_on or str(today + timedelta(days=21)))
     with db.reading() as session:
         soon = service.leaving_soon(session)
+        kept = favourites(session, request.viewer.id) if request.viewer else []
     routes = [
         {
             "href": f"/flights?origin={one.origin.code}&destination={one.destination.code}&departureDate={one.on}",
@@ -58,7 +60,7 @@ def home(request: Request) -> Response:
         }
         for one in soon
     ]
-    return render(request, "search/home.html", form=form, routes=routes, errors={}, **_constants())
+    return render(request, "search/home.html", form=form, routes=routes, kept=kept, errors={}, **_constants())
 
 
 def _constants() -> dict[str, Any]:
@@ -111,7 +113,7 @@ def _again(request: Request, no: PortalError) -> Response:
     errors = errors_by_field(no)
     errors = {("travellers" if name in WHO else name.split(".")[0]): words for name, words in errors.items()}
     form = typed_search(request.query_params)
-    return render(request, "search/home.html", status=422, form=form, routes=[], errors=errors, **_constants())
+    return render(request, "search/home.html", status=422, form=form, routes=[], kept=[], errors=errors, **_constants())
 
 
 def _plain_state(given: QueryParams) -> str:
@@ -139,11 +141,14 @@ def _answer(request: Request, given: QueryParams, errors: dict[str, str], typed:
         flights = flights_by_id(session, [one for offer in asked.chosen for one in offer.flight_ids])
         result = _search(session, asked, flights, settings)
         days = _days(session, asked, result, settings)
+        who = request.viewer.id if request.viewer else None
+        aside = beside(session, result.slices[0], asked.criteria, now=clock.now(), who=who)
     found = result.slices[0]
     chosen = [_chosen(asked, number, flights) for number in range(position)]
     shown = {
         "form": typed_search(given).understood(asked.criteria, result.places),
         "results": _view(asked, result, found, chosen, days),
+        "beside": aside,
         "errors": errors,
         "max_price": typed or given.get("maxPrice", ""),
     }
@@ -312,6 +317,7 @@ def _view(
         "travellers": len(asked.criteria.party.types),
         "currency": result.currency,
         "total": found.found.total,
+        "low_text": told.low_text(found, result.currency),
         "rows": [_row(one, result, hrefs) for one in found.itineraries],
         "brands": told.columns(found.itineraries[0], result.party) if found.itineraries else (),
         "brands_currency": result.currency,

@@ -14,18 +14,30 @@ import time as stopwatch
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any, cast
+from uuid import UUID
 
-from sqlalchemy import TextClause
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
+from portal.accounts.queries import is_favourite
+from portal.flights.queries import FREE_SEATS
 from portal.places.queries import Place, places_by_code
+from portal.search.forms import Criteria
 from portal.search.lanes import Factors, Lanes, LevyRow
-from portal.search.rules import Facet, Found, Segment, Stock, Way
+from portal.search.rules import Facet, Found, Segment, SliceResult, Stock, Way
 from portal.search.statements import CHEAPEST, NETWORK, SEGMENT_FARES, SOON, composed
 
 FACTS_SECONDS = 60
+LINES_CLOSE = timedelta(hours=6)  # as in portal.watches.rules, which stands above
+FULL = text(
+    f"""
+    select count(*) from flights f join flight_cabins c on c.flight_id = f.id and c.cabin = :cabin
+    where f.origin = :origin and f.destination = :destination and f.departs_on = :day and f.status = 'scheduled'
+      and f.sale_closed_at is null and f.departure_at > :closes_at and {FREE_SEATS} < :seats
+    """  # noqa: S608 – constants
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +193,23 @@ def segment_fares(session: Session, ids: Sequence[int], cabin: str) -> list[Stoc
     """Return what pricing needs of these flights, in their order; an unknown id is left out."""
     found = {row[0]: Stock(*row) for row in session.execute(SEGMENT_FARES, {"ids": list(ids), "cabin": cabin})}
     return [found[one] for one in ids if one in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is said beside the results: how many flights of the day are full, and whether the route is a favourite.
+
+    `starred` is None for who is not signed in.
+    """
+
+    full: int
+    starred: bool | None
+
+
+def beside(session: Session, found: SliceResult, criteria: Criteria, *, now: datetime, who: UUID | None) -> Beside:
+    """Return what to say beside the results to `who`; full is what has too few seats for the party, non-stop."""
+    ends = found.origin.code, found.destination.code
+    values: dict[str, Any] = {"origin": ends[0], "destination": ends[1], "day": found.on, "cabin": criteria.cabin}
+    values |= {"seats": criteria.party.seats, "closes_at": now + LINES_CLOSE}
+    full = session.scalar(FULL, values) or 0
+    return Beside(full, None if who is None else is_favourite(session, who, *ends))

@@ -11,9 +11,20 @@ from urllib.parse import urlencode
 from portal.flights.queries import FlightView
 from portal.kit.i18n import gettext as _
 from portal.kit.i18n import ngettext
+from portal.kit.money import decimal_text
 from portal.places.queries import Place
 from portal.pricing.rules import Conditions, Party
-from portal.search.rules import Facet, Fare, Found, Itinerary, Offer, SearchResult, Segment, minutes_between
+from portal.search.rules import (
+    Facet,
+    Fare,
+    Found,
+    Itinerary,
+    Offer,
+    SearchResult,
+    Segment,
+    SliceResult,
+    minutes_between,
+)
 
 FACET_NAMES = ("maxStops", "airlines", "departs", "arrives", "maxPrice")
 BANDS = {
@@ -341,3 +352,9 @@ def _band_facet(name: str, legend: str, ticked: Sequence[str]) -> FacetView:
 def travellers(count: int) -> str:
     """Return what a price is for."""
     return ngettext("for 1 traveller", "for all %(num)s travellers", count) % {"num": count}
+
+
+def low_text(found: SliceResult, currency: str) -> str:
+    """Return the lowest whole price of the page in `currency` as a form writes it, or nothing."""
+    totals = [one.fares[0].quote.total_minor for one in found.itineraries if one.currency == currency]
+    return decimal_text(min(totals), currency) if totals else ""

@@ -261,10 +261,11 @@ def stop(session: Session, alert_id: UUID, *, user_id: UUID | None = None) -> No
 def end_alerts(session: Session) -> int:
     """End the alerts whose days are over, and forget those that were never confirmed; returns how many."""
     now = clock.now()
+    never = delete(Alert).where(Alert.state == "pending", Alert.created_at < now - rules.PENDING_KEPT)
+    gone = session.scalars(never.returning(Alert.id)).all()
     past = update(Alert).where(Alert.state.in_(LISTENING), Alert.last_on < now.date())
     over = session.scalars(past.values(state="over", ended_at=now).returning(Alert.id)).all()
-    never = delete(Alert).where(Alert.state == "pending", Alert.created_at < now - rules.PENDING_KEPT)
-    return len(over) + len(session.scalars(never.returning(Alert.id)).all())
+    return len(gone) + len(over)
 
 
 def due_alerts(session: Session) -> Sequence[rules.AlertView]:
