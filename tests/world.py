@@ -87,6 +87,7 @@ def flight(
     carrier: str = "ME",
     number: int = 101,
     fare_minor: int = 20_000,
+    currency: str = "USD",
     seats: int = 150,
     business: int = 12,
     status: str = "scheduled",
@@ -108,7 +109,7 @@ def flight(
         aircraft="A320",
         distance_km=3974,
         fare_minor=fare_minor,
-        currency="USD",
+        currency=currency,
         status=status,
     )
     session.add(made)

@@ -839,10 +839,10 @@ def upgrade() -> None:
         postgresql_where=sa.text("paper_id is not null"),
     )
     op.create_foreign_key(
-        op.f("fk_documents_amendment_id"), "documents", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_documents_paper_id"), "documents", "sale_papers", ["paper_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
-        op.f("fk_documents_paper_id"), "documents", "sale_papers", ["paper_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_documents_amendment_id"), "documents", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
     )
     op.add_column("flight_cabins", sa.Column("closed_at_sold", sa.Integer(), nullable=True))
     op.add_column(
@@ -1044,8 +1044,8 @@ drop function ledger_entry_balances()
     op.drop_column("flights", "estimated_departure_at")
     op.drop_column("flight_cabins", "protections")
     op.drop_column("flight_cabins", "closed_at_sold")
-    op.drop_constraint(op.f("fk_documents_paper_id"), "documents", type_="foreignkey")
     op.drop_constraint(op.f("fk_documents_amendment_id"), "documents", type_="foreignkey")
+    op.drop_constraint(op.f("fk_documents_paper_id"), "documents", type_="foreignkey")
     op.drop_index("uq_documents_paper_id", table_name="documents", postgresql_where=sa.text("paper_id is not null"))
     op.drop_column("documents", "paper_id")
     op.drop_column("documents", "amendment_id")

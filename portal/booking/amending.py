@@ -7,16 +7,17 @@ are taken as everywhere: booking, amendment, payment, claims, cabins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal.booking import applying, errors, quotes, records
+from portal.booking import applying, errors, queries, quotes, records
 from portal.booking.models import Amendment, Booking
 from portal.booking.records import ItemWish
+from portal.booking.views import BookingView
 from portal.flights import seating
 from portal.flights.errors import ClaimsLost
 from portal.flights.service import SeatWish, extend_claims, lock_seats, release_claims, take_seats
@@ -26,6 +27,7 @@ from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.payments.rules import OPEN
+from portal.search.rules import Offer
 
 __all__ = ["ItemWish"]
 
@@ -115,6 +117,100 @@ def _end(session: Session, amendment: Amendment, state: str) -> None:
     session.flush()
 
 
+def quote_cancellation(
+    session: Session,
+    reference: str,
+    *,
+    passenger_ids: Collection[UUID] | None = None,
+    slice_positions: Collection[int] | None = None,
+    refund_to: str = "original",
+    actor_id: UUID | None,
+    waive: bool = False,
+) -> Amendment:
+    """Say what it gives back to cancel everything that is not flown, some travellers, or some directions.
+
+    `waive`: the carrier is at fault, so all of it goes back. Nothing is changed. Raises UnknownBooking, NotHeld,
+    HoldExpired, Invalid, ActionClosed.
+    """
+    booking = _confirmed(session, reference)
+    plan = quotes.plan_cancellation(
+        session,
+        _view(session, booking),
+        passenger_ids=passenger_ids,
+        slice_positions=slice_positions,
+        refund_to=refund_to,
+        waive=waive,
+    )
+    return records.write_down(session, booking, plan, minutes=QUOTE_MINUTES, actor_id=actor_id)
+
+
+def quote_change(
+    session: Session,
+    reference: str,
+    *,
+    slice_position: int,
+    offer: Offer,
+    actor_id: UUID | None,
+    waive: bool = False,
+) -> Amendment:
+    """Say what it costs to fly a direction by the offer's flights instead; the offer is for who still flies.
+
+    `waive`: the carrier is at fault, so it costs nothing. Nothing is changed. Raises UnknownBooking, NotHeld,
+    HoldExpired, Invalid, FlightClosed, ActionClosed.
+    """
+    booking = _confirmed(session, reference)
+    plan = quotes.plan_change(session, _view(session, booking), slice_position=slice_position, offer=offer, waive=waive)
+    return records.write_down(session, booking, plan, minutes=QUOTE_MINUTES, actor_id=actor_id)
+
+
+def quote_correction(
+    session: Session,
+    reference: str,
+    *,
+    passenger_id: UUID,
+    given_name: str,
+    family_name: str,
+    actor_id: UUID | None,
+) -> Amendment:
+    """Say how a name would stand on the ticket; it is free, for up to three letters and twice at most.
+
+    Raises UnknownBooking, NotHeld, HoldExpired, Invalid, ActionClosed.
+    """
+    booking = _confirmed(session, reference)
+    plan = quotes.plan_correction(
+        _view(session, booking), passenger_id=passenger_id, given_name=given_name, family_name=family_name
+    )
+    return records.write_down(session, booking, plan, minutes=QUOTE_MINUTES, actor_id=actor_id)
+
+
+def change_contact(
+    session: Session, reference: str, *, email: str, phone: str | None, actor_id: UUID | None
+) -> Amendment | None:
+    """Send what is about this booking elsewhere from now on, and tell the old address. None: it goes there already."""
+    booking = _confirmed(session, reference)
+    before = {"email": booking.contact_email, "phone": booking.contact_phone}
+    after = {"email": email, "phone": phone}
+    if before == after:
+        return None
+    plan = records.Plan("contact", {"before": before, "after": after})
+    made = records.write_down(session, booking, plan, minutes=QUOTE_MINUTES, actor_id=actor_id)
+    applying.apply(session, booking, made)
+    return made
+
+
+def _confirmed(session: Session, reference: str) -> Booking:
+    booking = records.locked(session, reference)
+    records.require_confirmed(booking)
+    return booking
+
+
+def _view(session: Session, booking: Booking) -> BookingView:
+    view = queries.booking_by_id(session, booking.id)
+    if view is None:
+        raise errors.UnknownBooking()
+    return view
+
+
 def confirm(session: Session, amendment_id: UUID, *, key: str) -> Amendment:
     """Do what was quoted: at once when nothing is due, else when it is paid, for which there are 15 minutes.
 
@@ -137,7 +233,7 @@ def _require_fresh(session: Session, booking: Booking, amendment: Amendment) -> 
         raise errors.QuoteExpired(_("Please look at the price once more; nothing was done."))
     if amendment.payload["basis"] != records.done_count(session, booking.id):
         raise errors.QuoteOutdated(_("Please look at the price once more; nothing was done."))
-    quotes.require_possible(session, booking, amendment)
+    quotes.require_possible(session, _view(session, booking), amendment)
 
 
 def _go(session: Session, booking: Booking, amendment: Amendment) -> Amendment:

@@ -9,12 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from portal.booking import records
-from portal.booking.models import Amendment, Booking, Item
+from portal.booking.models import Amendment, Booking, Item, Passenger
 from portal.flights import seating
 from portal.flights.errors import ClaimsLost, SeatTaken
 from portal.flights.seating import SeatChoice
+from portal.flights.service import SeatWish, give_back, lock_seats, move_claims, sell_claims, take_seats
 from portal.kit import audit, clock, outbox
 from portal.payments import service as payments
+from portal.pricing import promotions
 
 Deed = Callable[[Session, Booking, Amendment], None]
 
@@ -92,4 +94,60 @@ def _name_seats(session: Session, booking: Booking, amendment: Amendment, cancel
         raise ClaimsLost() from None
 
 
-DEEDS: dict[str, Deed] = {"items": _items}
+def _cancellation(session: Session, booking: Booking, amendment: Amendment) -> None:
+    plan, now = amendment.payload, clock.now()
+    travellers = [UUID(one) for one in plan["passengers"]]
+    if plan["byTraveller"]:
+        for one in travellers:
+            seating.give_up(session, holder=booking.id, occupant=one)
+    for flight_id, cabin, seats in plan["give"]:
+        give_back(session, holder=booking.id, flight_id=flight_id, cabin=cabin, seats=seats)
+    records.cancel_items(session, [UUID(one) for one in plan["items"]])
+    flights = records.flights_of(session, booking.id, plan["slices"])
+    records.close_tickets(session, travellers, flights, "refunded" if amendment.refund_minor else "void")
+    if plan["byTraveller"] or plan["whole"]:
+        records.cancel_passengers(session, travellers, now)
+    if not plan["byTraveller"]:
+        records.cancel_slices(session, booking.id, plan["slices"], now)
+    if plan["whole"]:
+        promotions.release(session, holder=booking.id)
+        booking.status, booking.ended_at = "cancelled", now
+
+
+def _change(session: Session, booking: Booking, amendment: Amendment) -> None:
+    plan = amendment.payload
+    cabins = [(one[0], one[1]) for one in (*plan["take"], *plan["give"])]
+    lock_seats(session, holders=[booking.id, amendment.id], cabins=cabins)
+    if amendment.due_minor == 0 and plan["take"]:
+        take_seats(session, holder=amendment.id, wishes=[SeatWish(*one) for one in plan["take"]], minutes=1)
+    for flight_id, cabin, seats in plan["give"]:
+        give_back(session, holder=booking.id, flight_id=flight_id, cabin=cabin, seats=seats)
+    sell_claims(session, holder=amendment.id, expected=len(plan["take"]))
+    move_claims(session, holder=amendment.id, to=booking.id)
+    records.replace_slice(session, booking.id, plan["slice"], plan["sold"], plan["flights"])
+    records.exchange_tickets(session, booking.id)
+    records.move_items(session, plan["items"])
+
+
+def _correction(session: Session, _booking: Booking, amendment: Amendment) -> None:
+    one = session.get_one(Passenger, UUID(amendment.payload["passenger"]))
+    for name, value in amendment.payload["after"].items():
+        setattr(one, name, value)
+
+
+def _contact(session: Session, booking: Booking, amendment: Amendment) -> None:
+    """The address that was told so far hears of it, so that nobody takes a booking over in silence."""
+    before, after = amendment.payload["before"], amendment.payload["after"]
+    booking.contact_email, booking.contact_phone = after["email"], after["phone"]
+    if before["email"] not in (None, after["email"]):
+        name, key = str(booking.id), str(amendment.id)
+        outbox.post(session, "booking.contact_changed", key=key, queue="mail", bookingId=name, email=before["email"])
+
+
+DEEDS: dict[str, Deed] = {
+    "items": _items,
+    "cancellation": _cancellation,
+    "change": _change,
+    "correction": _correction,
+    "contact": _contact,
+}

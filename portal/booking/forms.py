@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from portal.booking import rules
+from portal.booking import actions, rules
 from portal.flights.queries import FlightView
 from portal.kit import money
 from portal.kit.i18n import gettext as _
@@ -257,6 +258,14 @@ class PriceLineOut(Wire):
     slice_index: int
 
 
+class SeatNamedOut(Wire):
+    """A seat by name that a traveller has on a flight."""
+
+    passenger_id: UUID
+    flight_id: UUID
+    seat: str
+
+
 class BookingOut(Wire):
     """A booking. `expiresAt` is set while it is held; `availableActions` are those open now."""
 
@@ -269,7 +278,7 @@ class BookingOut(Wire):
     passengers: tuple[PassengerOut, ...]
     slices: tuple[SliceOut, ...]
     price_breakdown: tuple[PriceLineOut, ...]
-    seats: tuple[dict[str, Any], ...]
+    seats: tuple[SeatNamedOut, ...]
     available_actions: tuple[str, ...]
     created_at: datetime
     confirmed_at: datetime | None
@@ -286,7 +295,7 @@ def booking_wire(view: rules.BookingView, now: datetime, *, token: str | None = 
 
 def _booking_out(view: rules.BookingView, now: datetime, token: str | None) -> BookingOut:
     status = view.status_at(now)
-    due = view.balance_minor if status == "held" else 0
+    due = view.balance_minor if status in ("held", "confirmed") else 0
     return BookingOut(
         reference=view.reference,
         status=status,
@@ -297,12 +306,19 @@ def _booking_out(view: rules.BookingView, now: datetime, token: str | None) -> B
         passengers=tuple(_passenger_out(one) for one in view.passengers),
         slices=tuple(_slice_out(piece) for piece in view.slices),
         price_breakdown=tuple(_line_out(line, view.currency) for line in view.charges),
-        seats=(),
-        available_actions=tuple(rules.open_actions(view, now)),
+        seats=tuple(_seats_out(view)),
+        available_actions=tuple(actions.open_actions(view, now)),
         created_at=view.created_at.astimezone(UTC),
         confirmed_at=view.confirmed_at,
         booking_token=token,
     )
+
+
+def _seats_out(view: rules.BookingView) -> Iterator[SeatNamedOut]:
+    public = {flight.id: flight.public_id for piece in view.slices for flight in piece.flights}
+    for one in view.items:
+        if one.seat is not None and one.flight_id in public:
+            yield SeatNamedOut(passenger_id=one.passenger_id, flight_id=public[one.flight_id], seat=one.seat)
 
 
 def _passenger_out(one: rules.PassengerView) -> PassengerOut:

@@ -307,3 +307,37 @@ ISSUE = text(
     select number, position, flight_id from issued, flown returning position
     """
 )
+
+# The old tickets' unused coupons are void; what was flown by them stays flown.
+VOID = text(
+    """
+    with old as (
+        update tickets t set status = 'exchanged' from passengers p
+        where p.id = t.passenger_id and p.booking_id = :id and p.cancelled_at is null and t.status = 'open'
+        returning t.number
+    )
+    update coupons set status = 'void' from old where ticket_number = old.number and status in ('open', 'checked_in')
+    """
+)
+# New tickets for whoever had one exchanged, with a coupon for each flight that no earlier coupon has served or serves.
+EXCHANGE = text(
+    """
+    with exchanged as (
+        select distinct on (p.id) p.id, p.position, t.number from passengers p join tickets t on t.passenger_id = p.id
+        where p.booking_id = :id and p.cancelled_at is null and t.status = 'exchanged'
+        order by p.id, t.issued_at desc, t.number desc
+    ), due as (
+        select s.flight_id, row_number() over (order by s.slice_position, s.position) - 1 as position
+        from booking_segments s
+        join booking_slices l on l.booking_id = s.booking_id and l.position = s.slice_position
+        where s.booking_id = :id and l.cancelled_at is null and not exists (
+            select from coupons c join exchanged x on x.number = c.ticket_number
+            where c.flight_id = s.flight_id and c.status = 'flown')
+    ), issued as (
+        insert into tickets (number, passenger_id, in_exchange_for)
+        select substr(number, 1, 3) || lpad(nextval('ticket_serials')::text, 10, '0'), id, number
+        from (select * from exchanged order by position) e returning number
+    )
+    insert into coupons (ticket_number, position, flight_id) select number, position, flight_id from issued, due
+    """
+)

@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from portal.booking import rules, service, told
+from portal.booking import actions, rules, service, told
 from portal.booking.errors import HoldExpired, NamesMissing, NotHeld, PaymentUnderWay, TooManyPayments, UnknownBooking
 from portal.booking.forms import ChosenOffers, HoldWish, PayWish, Travellers
 from portal.booking.queries import booking_view
@@ -136,7 +136,7 @@ def _hold(view: BookingView, step: str) -> _Hold:
     now = clock.now()
     expires_at = view.expires_at or now
     left = max(0, int((expires_at - now).total_seconds()))
-    more = rules.available_actions(view, now)["extend"] is None
+    more = actions.available_actions(view, now)["extend"] is None
     url = f"/book/{view.reference}/extend?to={step}" if more else ""
     return _Hold(view.reference, expires_at, left, url, told.search_again(view))
 

@@ -201,14 +201,20 @@ BOOKS: dict[str, str] = {
     "a booking has exactly its seats": """
         with due as (
             select b.id holder, s.flight_id, p.cabin, n.seats, b.status = 'confirmed' sold
-            from bookings b join booking_slices p on p.booking_id = b.id
+            from bookings b join booking_slices p on p.booking_id = b.id and p.cancelled_at is null
             join booking_segments s on s.booking_id = b.id and s.slice_position = p.position
-            join lateral (select count(*) seats from passengers where booking_id = b.id and type <> 'infant') n on true
+            join lateral (select count(*) seats from passengers
+                where booking_id = b.id and type <> 'infant' and cancelled_at is null) n on true
             where b.status = 'confirmed' or (b.status = 'held' and b.expires_at > now())
+            union all
+            select a.id, (t ->> 0)::bigint, t ->> 1, (t ->> 2)::bigint, false
+            from amendments a, jsonb_array_elements(a.payload -> 'take') t
+            where a.state = 'paying' and a.expires_at > now()
         ), have as (
             select c.holder, c.flight_id, c.cabin, c.seats, c.expires_at is null sold
-            from seat_claims c left join bookings b on b.id = c.holder
-            where b.id is null or b.status <> 'held' or b.expires_at > now()
+            from seat_claims c left join bookings b on b.id = c.holder left join amendments a on a.id = c.holder
+            where (b.id is null or b.status <> 'held' or b.expires_at > now())
+              and (a.id is null or a.state <> 'paying' or a.expires_at > now())
         )
         select coalesce(b.reference, holder::text), 'flight ' || flight_id || ' ' || cabin || ': due '
             || coalesce(due.seats || case when due.sold then ' sold' else ' held' end, 'nothing') || ', has '
@@ -219,6 +225,15 @@ BOOKS: dict[str, str] = {
         select b.reference, 'total ' || b.total_minor || ', lines ' || coalesce(sum(c.amount_minor), 0)
         from bookings b left join charges c on c.booking_id = b.id
         group by b.id having b.total_minor <> coalesce(sum(c.amount_minor), 0)""",
+    "what was quoted is what was done": """
+        select b.reference, 'amendment ' || a.number || ': due ' || a.due_minor || ', back ' || a.refund_minor
+            || ', lines ' || q.quoted || ', charged ' || c.charged
+        from amendments a join bookings b on b.id = a.booking_id
+        join lateral (select coalesce(sum((l ->> 'amount_minor')::bigint), 0) quoted
+            from jsonb_array_elements(a.lines) l) q on true
+        join lateral (select coalesce(sum(amount_minor), 0) charged from charges where amendment_id = a.id) c on true
+        where a.due_minor - a.refund_minor <> q.quoted
+           or c.charged <> case when a.state = 'done' then q.quoted else 0 end""",
     "what a booking has paid is what came in less what went back": """
         select b.reference, 'paid ' || b.paid_minor || ', came in ' || m.net
         from bookings b join lateral (
@@ -226,8 +241,18 @@ BOOKS: dict[str, str] = {
             from payments p left join (
                 select payment_id, sum(amount_minor) back from refunds group by payment_id
             ) r on r.payment_id = p.id
-            where p.payable = b.id and p.state = 'succeeded' and p.applied_at is not null
+            left join amendments a on a.id = p.purpose and a.state = 'paying'
+            where p.payable = b.id and p.state = 'succeeded' and p.applied_at is not null and a.id is null
         ) m on true where b.paid_minor <> m.net""",
+    "what came in for a change waits for it": """
+        select b.reference, 'amendment ' || a.number || ' has ' || a.paid_minor || ', came in ' || m.net
+        from amendments a join bookings b on b.id = a.booking_id join lateral (
+            select coalesce(sum(amount_minor), 0) net from payments
+            where purpose = a.id and state = 'succeeded' and applied_at is not null
+        ) m on true where a.state = 'paying' and a.paid_minor <> m.net""",
+    "what is confirmed or cancelled is paid": """
+        select reference, 'total ' || total_minor || ', paid ' || paid_minor from bookings
+        where status in ('confirmed', 'cancelled') and total_minor <> paid_minor""",
     "money that came in was put to use or sent back": """
         select p.id::text, p.amount_minor || ' ' || p.currency || ' taken, neither applied nor refunded'
         from payments p where p.state = 'succeeded' and p.applied_at is null""",
@@ -235,22 +260,39 @@ BOOKS: dict[str, str] = {
         select b.reference, p.amount_minor || ' taken, ' || coalesce(sum(r.amount_minor), 0) || ' sent back'
         from payments p join bookings b on b.id = p.payable
         left join refunds r on r.payment_id = p.id
-        where p.state = 'succeeded' and b.status in ('held', 'expired')
+        where p.state = 'succeeded' and b.status = 'expired'
         group by b.id, p.id having p.amount_minor <> coalesce(sum(r.amount_minor), 0)""",
     "each payment is for a booking": """
         select p.id::text, 'its payable is no booking' from payments p left join bookings b on b.id = p.payable
         where b.id is null""",
     "one ticket for each passenger of a confirmed booking": """
-        select b.reference, 'passenger ' || p.position || case when t.number is null then ' has no ticket'
-            else ' of a booking never confirmed has ticket ' || t.number end
-        from bookings b join passengers p on p.booking_id = b.id left join tickets t on t.passenger_id = p.id
-        where (b.status = 'confirmed' and t.number is null)
-           or (b.status in ('held', 'expired') and t.number is not null)""",
+        select b.reference, 'passenger ' || p.position || ' has ' || t.ones || ' open tickets, is due ' || d.due
+        from bookings b join passengers p on p.booking_id = b.id
+        join lateral (select (b.status = 'confirmed' and p.cancelled_at is null)::int due) d on true
+        join lateral (select count(*) ones from tickets where passenger_id = p.id and status = 'open') t on true
+        where t.ones <> d.due
+        union all
+        select b.reference, 'passenger ' || p.position || ' of a booking never confirmed has ticket ' || t.number
+        from bookings b join passengers p on p.booking_id = b.id join tickets t on t.passenger_id = p.id
+        where b.status in ('held', 'expired')""",
     "one coupon for each flight of a ticket": """
-        select b.reference, 'ticket ' || t.number || ' and its flights differ'
-        from tickets t join passengers p on p.id = t.passenger_id join bookings b on b.id = p.booking_id
-        where array(select flight_id from coupons where ticket_number = t.number order by flight_id)
-           is distinct from array(select flight_id from booking_segments where booking_id = b.id order by flight_id)""",
+        select b.reference, 'passenger ' || p.position || ': coupons and flights differ'
+        from bookings b join passengers p on p.booking_id = b.id
+        where b.status in ('confirmed', 'cancelled') and array(
+            select c.flight_id from tickets t join coupons c on c.ticket_number = t.number
+            where t.passenger_id = p.id and c.status in ('open', 'checked_in', 'flown') order by 1
+        ) is distinct from array(
+            select s.flight_id from booking_segments s
+            join booking_slices l on l.booking_id = s.booking_id and l.position = s.slice_position
+            where s.booking_id = b.id and l.cancelled_at is null and p.cancelled_at is null order by 1)""",
+    "an extra is of somebody who flies, on a flight of the trip": """
+        select b.reference, i.kind || ' ' || i.code || ' of ' || coalesce('flight ' || i.flight_id, 'the trip')
+        from booking_items i join bookings b on b.id = i.booking_id join passengers p on p.id = i.passenger_id
+        where i.state = 'active' and b.status in ('confirmed', 'cancelled') and (p.cancelled_at is not null
+           or (i.flight_id is not null and not exists (
+               select from booking_segments s
+               join booking_slices l on l.booking_id = s.booking_id and l.position = s.slice_position
+               where s.booking_id = b.id and s.flight_id = i.flight_id and l.cancelled_at is null)))""",
     "every passenger of a confirmed booking has a name": """
         select b.reference, 'passenger ' || p.position || ' has no name'
         from bookings b join passengers p on p.booking_id = b.id

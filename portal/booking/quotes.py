@@ -9,9 +9,17 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.booking import records
-from portal.booking.models import Amendment, Booking, Item, Segment
+from portal.booking import errors, reckoning, records, rules
+from portal.booking.models import Amendment, Booking, Coupon, Item, Segment, Ticket
 from portal.booking.records import ItemWish, Plan
+from portal.booking.views import BookingView, PassengerView, SliceView
+from portal.flights.errors import FlightClosed
+from portal.flights.queries import flights_by_id
+from portal.kit import clock
+from portal.kit.errors import FieldError, Invalid
+from portal.kit.i18n import gettext as _
+from portal.pricing.service import load_book
+from portal.search.rules import Offer
 
 
 def plan_items(session: Session, booking: Booking, kinds: Collection[str], wishes: Sequence[ItemWish]) -> Plan | None:
@@ -53,7 +61,7 @@ def _set_off(slices: dict[int, int], gone: Sequence[Item], fresh: Sequence[ItemW
         if part:
             new[at] -= part
             lines.append(
-                records.line(
+                reckoning.line(
                     one.kind,
                     one.label,
                     -part,
@@ -69,7 +77,7 @@ def item_lines(session: Session, booking_id: UUID, rows: Sequence[dict[str, Any]
     """Return the lines of extras; what costs nothing has none. One of the whole trip stands with the first slice."""
     slices = slices_of(session, booking_id)
     return [
-        records.line(
+        reckoning.line(
             row["kind"],
             row["label"],
             row["amount_minor"],
@@ -88,5 +96,177 @@ def slices_of(session: Session, booking_id: UUID) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def require_possible(session: Session, booking: Booking, amendment: Amendment) -> None:
-    """Raise ActionClosed when what was quoted can no longer be done, because a flight has left since."""
+def slices_chosen(view: BookingView, positions: Collection[int] | None) -> list[SliceView]:
+    """Return the directions that are meant: these, or without any all that are not over; raises Invalid."""
+    now = clock.now()
+    if positions is None:
+        return [piece for piece in view.active_slices if not piece.has_left(now)]
+    known = {piece.position: piece for piece in view.active_slices}
+    if not positions or not set(positions) <= known.keys():
+        raise Invalid(errors=[FieldError("sliceIndexes", _("This booking has no such direction any more."))])
+    return [known[at] for at in sorted(set(positions))]
+
+
+def _travellers_chosen(view: BookingView, ids: Collection[UUID] | None) -> list[PassengerView]:
+    known = {one.id for one in view.active_passengers}
+    if ids is not None and (not ids or not set(ids) <= known):
+        raise Invalid(errors=[FieldError("passengerIds", _("This booking has no such traveller any more."))])
+    return [one for one in view.active_passengers if ids is None or one.id in set(ids)]
+
+
+def plan_cancellation(
+    session: Session,
+    view: BookingView,
+    *,
+    passenger_ids: Collection[UUID] | None,
+    slice_positions: Collection[int] | None,
+    refund_to: str,
+    waive: bool,
+) -> Plan:
+    """Return what it does and gives back to cancel everything, or some travellers, or some directions.
+
+    Raises Invalid, and ActionClosed where a rule forbids it, with the reason.
+    """
+    if passenger_ids is not None and slice_positions is not None:
+        raise Invalid(errors=[FieldError("sliceIndexes", _("Cancel either travellers or directions, one at a time."))])
+    travellers, slices = _travellers_chosen(view, passenger_ids), slices_chosen(view, slice_positions)
+    whole = len(travellers) == len(view.active_passengers) and len(slices) == len(view.active_slices)
+    no = rules.cancel_problem(view, travellers, slices, clock.now())
+    no = no or (None if waive else _checked_in(session, travellers, slices))
+    if no:
+        raise errors.ActionClosed(no)
+    free = waive or reckoning.is_free(view, clock.now())
+    follows = follows_fare(session)
+    sums = reckoning.cancellation(view, travellers=travellers, slices=slices, follows_fare=follows, free=free)
+    seats = sum(one.takes_seat for one in travellers)
+    ids, flights = {one.id for one in travellers}, {flight.id for piece in slices for flight in piece.flights}
+    # What is of no flight stands, line and all, with the first direction.
+    trip = None if any(piece.position == 0 for piece in slices) else 0
+    payload = {
+        "passengers": [str(one.id) for one in travellers],
+        "slices": [piece.position for piece in slices],
+        "whole": whole,
+        "byTraveller": len(travellers) < len(view.active_passengers),
+        "rule": "carrier" if waive else "within_24_hours" if free else "conditions",
+        "give": [[flight.id, piece.cabin, seats] for piece in slices for flight in piece.flights] if seats else [],
+        "items": [str(one.id) for one in view.items if one.passenger_id in ids and one.flight_id in (*flights, trip)],
+    }
+    return Plan("cancellation", payload, list(sums.lines), sums.penalty_minor, refund_to)
+
+
+def follows_fare(session: Session) -> set[tuple[str, str]]:
+    """Return the taxes, by code and label, that are a percentage of the fare and so go the way that it goes."""
+    return {(tax.code, tax.label) for tax in load_book(session).taxes if tax.kind == "percent"}
+
+
+def _checked_in(session: Session, travellers: Sequence[PassengerView], slices: Sequence[SliceView]) -> str | None:
+    flights = [flight.id for piece in slices for flight in piece.flights]
+    found = (
+        select(Coupon.position)
+        .join(Ticket, Ticket.number == Coupon.ticket_number)
+        .where(Ticket.passenger_id.in_([one.id for one in travellers]), Ticket.status == "open")
+        .where(Coupon.flight_id.in_(flights), Coupon.status == "checked_in")
+    )
+    if session.scalar(found.limit(1)) is None:
+        return None
+    return _("Somebody is checked in already. Please undo the check-in first.")
+
+
+def plan_change(session: Session, view: BookingView, *, slice_position: int, offer: Offer, waive: bool) -> Plan:
+    """Return what it does and costs to fly one direction by the offer's flights instead.
+
+    With `waive` (the carrier is at fault) it costs nothing, and the fare stays as it was sold. Raises Invalid, and
+    ActionClosed where a rule forbids it, with the reason.
+    """
+    piece = slices_chosen(view, [slice_position])[0]
+    known = flights_by_id(session, offer.flight_ids)
+    flights = [known[one] for one in offer.flight_ids if one in known]
+    if len(flights) < len(offer.flight_ids):
+        raise FlightClosed()
+    free = waive or reckoning.is_free(view, clock.now())
+    no = rules.change_problem(view, piece, offer, flights, clock.now(), free=free)
+    no = no or (None if waive else _checked_in(session, view.active_passengers, [piece]))
+    if no:
+        raise errors.ActionClosed(no)
+    sums = reckoning.change(view, piece, offer.per_type, free=free) if not waive else reckoning.Reckoning((), 0)
+    sold = rules.slice_fields(offer)
+    if waive:
+        kept = {"brand": piece.brand, "booking_class": piece.booking_class, "fare_basis": piece.fare_basis}
+        sold |= {**kept, "conditions": piece.conditions, "pricing": list(piece.pricing)}
+    payload = {
+        "slice": slice_position,
+        "sold": sold,
+        "flights": list(offer.flight_ids),
+        "before": {"flights": [one.id for one in piece.flights], "brand": piece.brand, "cabin": piece.cabin},
+        "rule": "carrier" if waive else "within_24_hours" if free else "conditions",
+        **_moved_seats(view, piece, offer),
+        "items": _moved_items(view, piece, offer),
+    }
+    return Plan("change", payload, list(sums.lines), sums.penalty_minor)
+
+
+def _moved_seats(view: BookingView, piece: SliceView, offer: Offer) -> dict[str, Any]:
+    """Seats in the same cabin of a flight that stays part of the direction stay where they are."""
+    seats = sum(one.takes_seat for one in view.active_passengers)
+    old = {(flight.id, piece.cabin) for flight in piece.flights}
+    new = {(flight, offer.cabin) for flight in offer.flight_ids}
+    return {
+        "take": [[*one, seats] for one in sorted(new - old)],
+        "give": [[*one, seats] for one in sorted(old - new)],
+    }
+
+
+def _moved_items(view: BookingView, piece: SliceView, offer: Offer) -> dict[str, Any]:
+    """Named seats stay behind; other extras go along, flight by flight, and onto every flight that is more."""
+    moved: dict[str, Any] = {"cancel": [], "move": [], "copy": []}
+    old, new = [flight.id for flight in piece.flights], list(offer.flight_ids)
+    for one in view.items:
+        if one.flight_id not in old:
+            continue
+        at = old.index(one.flight_id)
+        if one.kind == "seat":
+            if one.flight_id not in new or offer.cabin != piece.cabin:
+                moved["cancel"].append(str(one.id))
+        elif at >= len(new):
+            moved["cancel"].append(str(one.id))
+        else:
+            moved["move"].append([str(one.id), new[at]])
+            if at == len(old) - 1:
+                moved["copy"] += [[str(one.id), flight] for flight in new[len(old) :]]
+    return moved
+
+
+def plan_correction(view: BookingView, *, passenger_id: UUID, given_name: str, family_name: str) -> Plan:
+    """Return the free correction of a traveller's name; raises Invalid (the name), ActionClosed (more than slips)."""
+    one = _travellers_chosen(view, [passenger_id])[0]
+    wrong = rules.name_problems("", given_name, family_name)
+    if wrong or not (given_name.strip() or family_name.strip()):
+        raise Invalid(errors=[FieldError(each.pointer.strip("."), each.detail) for each in wrong])
+    no = rules.correction_problem(view, one, given_name, family_name, clock.now())
+    if no:
+        raise errors.ActionClosed(no)
+    before = {"given_name": one.given_name, "family_name": one.family_name, "ticket_name": one.ticket_name}
+    ticket = rules.ticket_name(given_name, family_name)
+    typed = {"given_name": given_name.strip() or None, "family_name": family_name.strip() or None}
+    after = {**typed, "ticket_name": ticket}
+    return Plan("correction", {"passenger": str(one.id), "before": before, "after": after})
+
+
+def require_possible(session: Session, view: BookingView, amendment: Amendment) -> None:
+    """Raise ActionClosed when what was quoted can no longer be done, because time has gone on since."""
+    now, payload = clock.now(), amendment.payload
+    if amendment.kind == "cancellation":
+        at = set(payload["slices"])
+        ids = {UUID(one) for one in payload["passengers"]}
+        travellers = [one for one in view.active_passengers if one.id in ids]
+        slices = [piece for piece in view.active_slices if piece.position in at]
+        no = rules.cancel_problem(view, travellers, slices, now)
+    elif amendment.kind == "change":
+        travellers = list(view.active_passengers)
+        slices = slices_chosen(view, [payload["slice"]])
+        no = rules.left_problem(slices, now)
+    else:
+        return
+    no = no or (None if payload["rule"] == "carrier" else _checked_in(session, travellers, slices))
+    if no:
+        raise errors.ActionClosed(no)

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,12 +19,27 @@ from sqlalchemy.orm import Session
 
 from portal.booking import errors, rules
 from portal.booking.forms import HoldWish, NameWish
-from portal.booking.models import ISSUE, PARTS, Amendment, Booking, Charge, Item
+from portal.booking.models import (
+    EXCHANGE,
+    ISSUE,
+    PARTS,
+    VOID,
+    Amendment,
+    Booking,
+    Charge,
+    Coupon,
+    Item,
+    Passenger,
+    Segment,
+    Slice,
+    Ticket,
+)
 from portal.kit import ids
 from portal.kit.i18n import gettext as _
 from portal.search.rules import Offer
 
 REFERENCE_TRIES = 20
+UNUSED = ("open", "checked_in")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +177,6 @@ def _typed(line: dict[str, Any]) -> dict[str, Any]:
     return {name: UUID(value) if name.endswith("_id") and value else value for name, value in line.items()}
 
 
-def line(
-    code: str, label: str, amount_minor: int, *, passenger_id: UUID | None, slice_position: int, item_id: Any = None
-) -> dict[str, Any]:
-    """Return a line as an amendment keeps it."""
-    return {
-        "code": code,
-        "label": label,
-        "amount_minor": amount_minor,
-        "passenger_id": str(passenger_id) if passenger_id else None,
-        "slice_position": slice_position,
-        "item_id": str(item_id) if item_id else None,
-    }
-
-
 def item_rows(wishes: Sequence[ItemWish]) -> list[dict[str, Any]]:
     """Return the rows that these wishes become, each with its id, fit to be kept as JSON."""
     return [{**asdict(wish), "id": str(uuid4()), "passenger_id": str(wish.passenger_id)} for wish in wishes]
@@ -251,3 +253,61 @@ def require_confirmed(booking: Booking) -> None:
         raise errors.HoldExpired(_("Your seats went back on sale and nothing was charged. Please search again."))
     if booking.status == "cancelled":
         raise errors.NotHeld(_("This booking is cancelled."))
+
+
+def flights_of(session: Session, booking_id: UUID, slices: Collection[int]) -> list[int]:
+    """Return the flights of these directions."""
+    mine = select(Segment.flight_id).where(Segment.booking_id == booking_id, Segment.slice_position.in_(slices))
+    return list(session.scalars(mine))
+
+
+def cancel_passengers(session: Session, ids: Collection[UUID], now: datetime) -> None:
+    """Say that these travellers no longer fly."""
+    session.execute(update(Passenger).where(Passenger.id.in_(ids)).values(cancelled_at=now))
+
+
+def cancel_slices(session: Session, booking_id: UUID, slices: Collection[int], now: datetime) -> None:
+    """Say that these directions are no longer flown."""
+    mine = update(Slice).where(Slice.booking_id == booking_id, Slice.position.in_(slices))
+    session.execute(mine.values(cancelled_at=now))
+
+
+def close_tickets(session: Session, travellers: Collection[UUID], flights: Collection[int], status: str) -> None:
+    """Let the unused coupons of these travellers for these flights be refunded or void; also tickets with none left."""
+    open_ones = select(Ticket.number).where(Ticket.passenger_id.in_(travellers), Ticket.status == "open")
+    used = update(Coupon).where(Coupon.ticket_number.in_(open_ones), Coupon.flight_id.in_(flights))
+    session.execute(used.where(Coupon.status.in_(UNUSED)).values(status=status))
+    alive = select(Coupon.position).where(Coupon.ticket_number == Ticket.number, Coupon.status.in_(("flown", *UNUSED)))
+    mine = update(Ticket).where(Ticket.passenger_id.in_(travellers), Ticket.status == "open", ~alive.exists())
+    session.execute(mine.values(status=status), execution_options={"synchronize_session": False})
+
+
+def replace_slice(
+    session: Session, booking_id: UUID, position: int, sold: dict[str, Any], flights: Sequence[int]
+) -> None:
+    """Let a direction be flown by other flights, as it was sold now."""
+    mine = Slice.booking_id == booking_id, Slice.position == position
+    session.execute(update(Slice).where(*mine).values(**sold))
+    old = delete(Segment).where(Segment.booking_id == booking_id, Segment.slice_position == position)
+    session.execute(old)
+    for at, flight_id in enumerate(flights):
+        session.add(Segment(booking_id=booking_id, slice_position=position, position=at, flight_id=flight_id))
+    session.flush()
+
+
+def exchange_tickets(session: Session, booking_id: UUID) -> None:
+    """Give each traveller a new ticket for what is still to be flown, in exchange for the old one."""
+    session.execute(VOID, {"id": booking_id})
+    session.execute(EXCHANGE, {"id": booking_id})
+
+
+def move_items(session: Session, moved: dict[str, Any]) -> None:
+    """Let extras go along to other flights; copies of what is paid cost nothing."""
+    cancel_items(session, [UUID(one) for one in moved["cancel"]])
+    for one, flight_id in moved["copy"]:
+        kept = session.get_one(Item, UUID(one))
+        names = ("booking_id", "amendment_id", "passenger_id", "kind", "code", "label", "quantity")
+        session.add(Item(**{name: getattr(kept, name) for name in names}, flight_id=flight_id, amount_minor=0))
+    for one, flight_id in moved["move"]:
+        session.execute(update(Item).where(Item.id == UUID(one)).values(flight_id=flight_id))
+    session.flush()

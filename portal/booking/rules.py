@@ -28,56 +28,15 @@ PAYING_MINUTES = 10
 COMPANION_AGE = 16
 CHECK_IN_OPENS, CHECK_IN_CLOSES = timedelta(hours=24), timedelta(minutes=60)
 NEXT = {"held": ("confirmed", "expired"), "confirmed": ("cancelled",), "cancelled": (), "expired": ()}
-ACTIONS = ("pay", "extend", "cancel", "change", "selectSeats", "checkIn")
+MAX_CORRECTIONS = 2
+MOST_LETTERS = 3
+CHECK_IN_OPENS = timedelta(hours=24)
+CHECK_IN_CLOSES = timedelta(minutes=60)
 
 
 def may_become(status: str, new: str) -> bool:
     """True when the state machine has this step: held → confirmed → cancelled, held → expired."""
     return new in NEXT[status]
-
-
-def available_actions(view: BookingView, now: datetime) -> dict[str, str | None]:
-    """Return every action with None when it is open at `now`, or the reason why it is not, as a sentence.
-
-    Buttons, `availableActions` and the refusals all say the same, because they all read this.
-    """
-    return {action: _closed(view, action, now) for action in ACTIONS}
-
-
-def open_actions(view: BookingView, now: datetime) -> list[str]:
-    """Return the names of the actions that are open at `now`."""
-    return [action for action, reason in available_actions(view, now).items() if reason is None]
-
-
-def _closed(view: BookingView, action: str, now: datetime) -> str | None:
-    status = view.status_at(now)
-    if action in ("pay", "extend"):
-        return _hold_closed(view, action, status)
-    if status != "confirmed":
-        return {
-            "held": _("This opens once the booking is paid."),
-            "expired": _("The hold has run out; there is nothing to change."),
-        }.get(status, _("This booking is cancelled."))
-    if view.flights and view.flights[0].departure_at <= now:
-        return _("The first flight has left.")
-    return _("This cannot be done online yet. Please write to us; the address is on the help page.")
-
-
-def _hold_closed(view: BookingView, action: str, status: str) -> str | None:
-    if status == "expired":
-        return _("The hold has run out and the seats are free again.")
-    if status != "held":
-        return _("This booking is already paid.") if status == "confirmed" else _("This booking is cancelled.")
-    if action == "pay" and not view.is_named:
-        return _("Tell us first who is flying.")
-    if action == "extend" and view.extensions >= MAX_EXTENSIONS:
-        return _("The hold was extended ten times already.")
-    return None
-
-
-def check_in_window(flight: FlightView) -> tuple[datetime, datetime]:
-    """Return when check-in of a flight opens and closes: 24 hours and 60 minutes before it leaves."""
-    return flight.departure_at - CHECK_IN_OPENS, flight.departure_at - CHECK_IN_CLOSES
 
 
 def may_see(
@@ -272,3 +231,106 @@ def order_problem(slices: Sequence[Sequence[FlightView]]) -> str | None:
         if other.departure_at < one.arrival_at:
             return _("A flight would leave before the one before it has landed. Please choose again.")
     return None
+
+
+def left_problem(slices: Sequence[SliceView], now: datetime) -> str | None:
+    """Return why these directions can no longer be changed or cancelled, or None: each can until it begins."""
+    if not slices:
+        return _("Every flight of this booking has left.")
+    return _("The first flight of this direction has left.") if any(one.has_left(now) for one in slices) else None
+
+
+def cancel_problem(
+    view: BookingView, travellers: Sequence[PassengerView], slices: Sequence[SliceView], now: datetime
+) -> str | None:
+    """Return why these travellers cannot be cancelled on these directions, or None.
+
+    Who stays must be able to fly: each infant with an adult of its own, children with somebody of 16 or over. Once a
+    part is flown, what is left of it is cancelled for everybody.
+    """
+    no = left_problem(slices, now)
+    gone = {one.id for one in travellers}
+    stay = [one for one in view.active_passengers if one.id not in gone]
+    if no or not stay:
+        return no
+    if any(piece.has_left(now) for piece in view.active_slices):
+        return _("A part of the trip is flown. What is left can be cancelled for all travellers together.")
+    return party_problem(stay, [flight.departs_on for flight in view.flights])
+
+
+def party_problem(stay: Sequence[PassengerView], days: Sequence[date]) -> str | None:
+    """Return why these people cannot fly by themselves on these days, or None: ages, infants, company of children."""
+    kinds = [one.type for one in stay]
+    if kinds.count("infant") > kinds.count("adult"):
+        return _("Each infant sits on the lap of an adult of their own: please choose the infant too.")
+    born = [(one.type, one.date_of_birth) for one in stay if one.date_of_birth is not None]
+    for kind, day in born:
+        wrong = age_problem(kind, day, days)
+        if wrong:
+            return wrong
+    return companion_problem(born, min(days))
+
+
+def change_problem(
+    view: BookingView, piece: SliceView, offer: Offer, flights: Sequence[FlightView], now: datetime, *, free: bool
+) -> str | None:
+    """Return why a direction cannot be flown by these flights instead, or None."""
+    no = left_problem([piece], now)
+    if no:
+        return no
+    if not free and not (piece.conditions.get("change") or {}).get("allowed"):
+        return _("The fare %(brand)s cannot be changed. It can be cancelled.") % {"brand": piece.brand}
+    if (offer.slice_origin, offer.slice_destination) != (piece.origin.code, piece.destination.code):
+        return _("A change keeps the way: another day or another flight, from and to the same airports.")
+    counts = {kind: [one.type for one in view.active_passengers].count(kind) for kind in TYPES}
+    if (offer.currency, offer.party.counts) != (view.currency, {kind: n for kind, n in counts.items() if n}):
+        return _("This offer is for other travellers or in another currency. Please search again from your booking.")
+    return _fit_problem(view, piece, offer, flights)
+
+
+def _fit_problem(view: BookingView, piece: SliceView, offer: Offer, flights: Sequence[FlightView]) -> str | None:
+    same = tuple(one.id for one in piece.flights), piece.cabin, piece.brand
+    if (tuple(offer.flight_ids), offer.cabin, offer.brand) == same:
+        return _("These are the flights that you have.")
+    slices = [flights if one.position == piece.position else one.flights for one in view.active_slices]
+    every = [flight.id for one in slices for flight in one]
+    if len(set(every)) < len(every):
+        return _("The same flight is in it twice.")
+    days = [flight.departs_on for one in slices for flight in one]
+    return order_problem(slices) or party_problem(view.active_passengers, days)
+
+
+def correction_problem(
+    view: BookingView, one: PassengerView, given_name: str, family_name: str, now: datetime
+) -> str | None:
+    """Return why a name cannot be corrected so online, or None: three letters at most, twice, until check-in opens."""
+    new = ticket_name(given_name, family_name) or ""
+    made = [kept for kept in view.amendments if kept.kind == "correction"]
+    if sum(kept.payload["passenger"] == str(one.id) for kept in made) >= MAX_CORRECTIONS:
+        return _("This name was corrected twice already. Please write to us; the address is on the help page.")
+    if any(flight.departure_at - CHECK_IN_OPENS <= now for flight in view.flights):
+        return _("Check-in has opened. Please correct the name at the airport, with your passport.")
+    if (one.given_name or "", one.family_name or "") == (given_name.strip(), family_name.strip()):
+        return _("This is the name that stands on the ticket.")
+    if letters_apart(_letters(one.ticket_name or ""), _letters(new)) > MOST_LETTERS:
+        return _("More than three letters differ: that is another name. Please cancel this traveller and book anew.")
+    return None
+
+
+def _letters(name: str) -> str:
+    return name.replace("/", " ")
+
+
+def letters_apart(one: str, other: str) -> int:
+    """Return how many letters must be put in, left out or exchanged to make one name the other (Levenshtein)."""
+    row = list(range(len(other) + 1))
+    for number, letter in enumerate(one, 1):
+        before, row[0] = row[0], number
+        for at, its in enumerate(other, 1):
+            before, row[at] = row[at], min(row[at] + 1, row[at - 1] + 1, before + (letter != its))
+    return row[-1]
+
+
+def check_in_window(flight: FlightView) -> tuple[datetime, datetime]:
+    """Return when check-in for a flight opens and closes: 24 hours and 60 minutes before it leaves."""
+    return flight.departure_at - CHECK_IN_OPENS, flight.departure_at - CHECK_IN_CLOSES

@@ -1,4 +1,4 @@
-"""Own bookings for programs: a list, and one."""
+"""Own bookings for programs: a list, one, and every change of it: quote, confirm, drop."""
 
 from __future__ import annotations
 
@@ -8,18 +8,42 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
-from portal.booking.errors import UnknownBooking
+from portal.booking import amending
+from portal.booking.errors import (
+    ActionClosed,
+    AmendmentUnderWay,
+    HoldExpired,
+    NotHeld,
+    QuoteExpired,
+    QuoteOutdated,
+    UnknownAmendment,
+    UnknownBooking,
+)
 from portal.booking.forms import BookingOut, booking_wire
-from portal.booking.queries import booking_view
-from portal.booking.rules import BookingView, may_see
-from portal.kit import clock, db, grants, limits, signing
+from portal.booking.queries import Access, amendment, booking_access, booking_view
+from portal.booking.rules import BookingView, may_manage, may_see
+from portal.flights.errors import FlightClosed, SoldOut
+from portal.kit import clock, db, grants, ids, limits, signing
 from portal.kit.errors import FieldError, Invalid, NotSignedIn
 from portal.kit.i18n import gettext as _
 from portal.kit.openapi import operation
 from portal.kit.settings import Settings
 from portal.kit.web import Request, endpoint
+from portal.search.errors import OfferExpired
+from portal.search.service import read_offer
 from portal.trips import queries, service
-from portal.trips.forms import BookingsOut, ListQuery, LookUp, OneBooking
+from portal.trips.forms import (
+    AmendmentOut,
+    BookingsOut,
+    ListQuery,
+    LookUp,
+    NewCancellation,
+    NewChange,
+    NewContact,
+    NewCorrection,
+    OneBooking,
+    amendment_wire,
+)
 
 PRIVATE = {"Cache-Control": "private, no-store"}
 
@@ -79,7 +103,143 @@ def _after(settings: Settings, user_id: UUID, cursor: str | None) -> tuple[datet
     return datetime.fromisoformat(created), UUID(booking_id)
 
 
+QUOTES = (UnknownBooking, ActionClosed, NotHeld, HoldExpired)
+CONFIRMS = (UnknownAmendment, QuoteExpired, QuoteOutdated, ActionClosed, AmendmentUnderWay, SoldOut, FlightClosed)
+
+
+def _mine(request: Request) -> Access:
+    """Return the booking that the asker may manage; raises UnknownBooking, the same for every reason."""
+    with db.reading() as session:
+        found = booking_access(session, request.path_params["reference"])
+    if found is None:
+        raise UnknownBooking()
+    viewer, granted = request.viewer, grants.granted(request, found.reference)
+    user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
+    if not may_manage(found, user_id=user_id, staff=staff, granted=granted):
+        raise UnknownBooking()
+    return found
+
+
+def _actor(request: Request) -> UUID | None:
+    return request.viewer.id if request.viewer else None
+
+
+def _told(amendment_id: UUID, reference: str, status: int) -> Response:
+    with db.reading() as session:
+        kept = amendment(session, amendment_id)
+    if kept is None:
+        raise UnknownAmendment()
+    headers = {**PRIVATE, "Location": f"/api/bookings/{reference}/amendments/{amendment_id}"}
+    return JSONResponse(amendment_wire(kept), status, headers=headers)
+
+
+@operation("Quote a cancellation", body=NewCancellation, answer=AmendmentOut, status=201, errors=QUOTES)
+def quote_cancellation(request: Request, body: NewCancellation) -> Response:
+    """Say what would go back; nothing is changed, and the quote holds for 15 minutes."""
+    found = _mine(request)
+    with db.writing() as session:
+        made = amending.quote_cancellation(
+            session,
+            found.reference,
+            passenger_ids=body.passenger_ids,
+            slice_positions=body.slice_indexes,
+            refund_to=body.refund_to,
+            actor_id=_actor(request),
+        ).id
+    return _told(made, found.reference, 201)
+
+
+@operation("Quote a change of flights", body=NewChange, answer=AmendmentOut, status=201, errors=(*QUOTES, OfferExpired))
+def quote_change(request: Request, body: NewChange) -> Response:
+    """Say what it would cost to fly a direction by the offer's flights; nothing is changed."""
+    found = _mine(request)
+    offer = read_offer(request.settings, body.offer_id)
+    with db.writing() as session:
+        made = amending.quote_change(
+            session, found.reference, slice_position=body.slice_index, offer=offer, actor_id=_actor(request)
+        ).id
+    return _told(made, found.reference, 201)
+
+
+@operation("Quote a name correction", body=NewCorrection, answer=AmendmentOut, status=201, errors=QUOTES)
+def quote_correction(request: Request, body: NewCorrection) -> Response:
+    """Say how a name would stand on the ticket: free for up to three letters, twice, until check-in opens."""
+    found = _mine(request)
+    with db.writing() as session:
+        made = amending.quote_correction(
+            session,
+            found.reference,
+            passenger_id=body.passenger_id,
+            given_name=body.given_name,
+            family_name=body.family_name,
+            actor_id=_actor(request),
+        ).id
+    return _told(made, found.reference, 201)
+
+
+@operation("Do what was quoted", answer=AmendmentOut, errors=(UnknownBooking, *CONFIRMS))
+def confirm(request: Request) -> Response:
+    """Do it at once when nothing is due (status `done`); else it waits to be paid (status `paying`)."""
+    found = _mine(request)
+    kinds = {"cancellations": "cancellation", "changes": "change", "corrections": "correction"}
+    kind = kinds[request.url.path.split("/")[-3]]
+    with db.reading() as session:
+        known = service.amendment_of(session, found.id, request.path_params["amendment_id"], kind)
+    with db.writing() as session:
+        amending.confirm(session, known.id, key=f"api:{ids.secret(18)}")
+    return _told(known.id, found.reference, 200)
+
+
+@operation("One change of a booking", answer=AmendmentOut, errors=(UnknownBooking, UnknownAmendment))
+def one_amendment(request: Request) -> Response:
+    """Return a change as it stands."""
+    found = _mine(request)
+    with db.reading() as session:
+        known = service.amendment_of(session, found.id, request.path_params["amendment_id"])
+    return JSONResponse(amendment_wire(known), headers=PRIVATE)
+
+
+@operation("Drop a change", answer=AmendmentOut, errors=(UnknownBooking, UnknownAmendment, AmendmentUnderWay, NotHeld))
+def withdraw(request: Request) -> Response:
+    """Drop a change that is quoted or waits to be paid."""
+    found = _mine(request)
+    with db.reading() as session:
+        known = service.amendment_of(session, found.id, request.path_params["amendment_id"])
+    with db.writing() as session:
+        amending.withdraw(session, known.id)
+    return _told(known.id, found.reference, 200)
+
+
+@operation("Change where news goes", body=NewContact, answer=BookingOut, errors=QUOTES)
+def change_contact(request: Request, body: NewContact) -> Response:
+    """Send what is about the booking elsewhere from now on; the old address is told."""
+    found = _mine(request)
+    with db.writing() as session:
+        amending.change_contact(session, found.reference, email=body.email, phone=body.phone, actor_id=_actor(request))
+    with db.reading() as session:
+        view = booking_view(session, found.reference)
+    if view is None:
+        raise UnknownBooking()
+    return JSONResponse(booking_wire(view, clock.now()), headers=PRIVATE)
+
+
+AT = "/api/bookings/{reference}"
 routes = [
+    *(
+        endpoint(f"{AT}/{name}", quote, methods=("POST",))
+        for name, quote in (
+            ("cancellations", quote_cancellation),
+            ("changes", quote_change),
+            ("corrections", quote_correction),
+        )
+    ),
+    *(
+        endpoint(f"{AT}/{name}/{{amendment_id}}/confirm", confirm, methods=("POST",))
+        for name in ("cancellations", "changes", "corrections")
+    ),
+    endpoint(f"{AT}/amendments/{{amendment_id}}", one_amendment),
+    endpoint(f"{AT}/amendments/{{amendment_id}}/withdraw", withdraw, methods=("POST",)),
+    endpoint(f"{AT}/contact", change_contact, methods=("PUT",)),
     endpoint("/api/bookings", own),
     endpoint("/api/bookings/{reference}", one),
 ]

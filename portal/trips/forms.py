@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from portal.booking.forms import BookingOut
+from portal.booking.forms import BookingOut, Contact, MoneyWire, Name, PriceLineOut, Token
+from portal.booking.views import AmendmentView
 from portal.kit import ids
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import Wire
@@ -57,3 +60,77 @@ class BookingsOut(Wire):
 
     data: tuple[BookingOut, ...]
     next_cursor: str | None
+
+
+class NewCancellation(Wire):
+    """What is to be cancelled: everything that is not flown, or some travellers, or some directions (from 0)."""
+
+    passenger_ids: list[UUID] | None = Field(None, min_length=1, max_length=20)
+    slice_indexes: list[Annotated[int, Field(ge=0, le=9)]] | None = Field(None, min_length=1, max_length=6)
+    refund_to: Literal["original", "credit"] = "original"
+
+
+class NewChange(Wire):
+    """Which direction (from 0) is to be flown by which offer's flights; the offer is for who still flies."""
+
+    slice_index: int = Field(ge=0, le=9)
+    offer_id: Token
+
+
+class NewCorrection(Wire):
+    """How a traveller's name is to stand, in full."""
+
+    passenger_id: UUID
+    given_name: Name = ""
+    family_name: Name = ""
+
+
+class NewContact(Contact):
+    """Where what is about the booking goes from now on."""
+
+
+class AmendmentOut(Wire):
+    """A change of a booking. Quoted: confirm it before `expiresAt`. Paying: pay `due` before then. Done: it is made.
+
+    `difference` is the new price less the old one, without the penalty; what is left to pay or goes back is `due` or
+    `refund`. `rule` says why: the fare's conditions, within_24_hours of the purchase, or the carrier's fault.
+    """
+
+    id: UUID
+    kind: Literal["items", "change", "cancellation", "correction", "contact", "carrier"]
+    status: Literal["quoted", "paying", "done", "lapsed", "withdrawn"]
+    difference: MoneyWire
+    penalty: MoneyWire
+    due: MoneyWire
+    refund: MoneyWire
+    refund_to: Literal["original", "credit"]
+    rule: str | None
+    lines: tuple[PriceLineOut, ...]
+    expires_at: datetime
+
+
+def amendment_wire(one: AmendmentView) -> dict[str, Any]:
+    """Return an amendment as the API tells it."""
+    return AmendmentOut(
+        id=one.id,
+        kind=one.kind,
+        status=one.state,
+        difference=MoneyWire.of(one.due_minor - one.refund_minor - one.penalty_minor, one.currency),
+        penalty=MoneyWire.of(one.penalty_minor, one.currency),
+        due=MoneyWire.of(one.due_minor, one.currency),
+        refund=MoneyWire.of(one.refund_minor, one.currency),
+        refund_to=one.refund_to,
+        rule=one.payload.get("rule"),
+        lines=tuple(_line_out(line, one.currency) for line in one.lines),
+        expires_at=one.expires_at.astimezone(UTC),
+    ).wire()
+
+
+def _line_out(line: dict[str, Any], currency: str) -> PriceLineOut:
+    return PriceLineOut(
+        code=line["code"],
+        label=line["label"],
+        amount=MoneyWire.of(line["amount_minor"], currency),
+        passenger_id=line["passenger_id"],
+        slice_index=line["slice_position"],
+    )

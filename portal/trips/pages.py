@@ -8,9 +8,10 @@ from typing import Any
 
 from starlette.responses import Response
 
+from portal.booking.actions import available_actions
 from portal.booking.errors import UnknownBooking
 from portal.booking.queries import booking_view
-from portal.booking.rules import BookingView, available_actions, may_manage, may_see
+from portal.booking.rules import BookingView, may_manage, may_see
 from portal.booking.told import journey, price_of_booking, search_again
 from portal.kit import clock, db, grants, limits
 from portal.kit.docs import every_error

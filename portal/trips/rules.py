@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from portal.booking.rules import BookingView, available_actions
+from portal.booking.actions import available_actions
+from portal.booking.rules import BookingView
 from portal.kit.i18n import gettext as _
 from portal.places.queries import Place
 from portal.pricing.rules import Brand

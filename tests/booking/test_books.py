@@ -22,7 +22,7 @@ OFF = {
     "money that came in was put to use or sent back": "update payments set applied_at = null",
     "money for what is not confirmed goes back": """
         insert into payments (payable, amount_minor, currency, gateway, method, state, idempotency_key, applied_at)
-        select id, 5, 'USD', 'sandbox', 'card', 'succeeded', 'x', now() from bookings where status = 'held'""",
+        select id, 5, 'USD', 'sandbox', 'card', 'succeeded', 'x', now() from bookings where status = 'expired'""",
     "each payment is for a booking": """
         insert into payments (payable, amount_minor, currency, gateway, method, idempotency_key)
         values (gen_random_uuid(), 5, 'USD', 'sandbox', 'card', 'x')""",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portal.booking import rules
+from portal.booking import actions, rules
 from portal.booking.models import STATES
 from portal.booking.rules import BookingView, PassengerView
 
@@ -125,13 +125,13 @@ def test_states_only_move_forward(one: str, two: str, three: str) -> None:
 def test_every_action_is_open_or_has_a_reason(status: str, minutes: int, extensions: int, email: str | None) -> None:
     expires_at = NOW + timedelta(minutes=minutes) if status == "held" else None
     one = view(status=status, expires_at=expires_at, extensions=extensions, contact_email=email)
-    told = rules.available_actions(one, NOW)
-    assert tuple(told) == rules.ACTIONS
+    told = actions.available_actions(one, NOW)
+    assert tuple(told) == actions.ACTIONS
     assert all(reason is None or reason.endswith(".") for reason in told.values())
     live = one.status_at(NOW) == "held"
     assert (told["pay"] is None) == (live and email is not None)
     assert (told["extend"] is None) == (live and extensions < 10)
-    assert rules.open_actions(one, NOW) == [action for action in rules.ACTIONS if told[action] is None]
+    assert actions.open_actions(one, NOW) == [action for action in actions.ACTIONS if told[action] is None]
 
 
 def test_a_hold_is_over_at_its_very_deadline() -> None:

@@ -1,0 +1,183 @@
+"""What goes back and what is due when a booking is cancelled or changed, line by line. Pure.
+
+Lines are never edited: what goes back is the line again, below zero, for the same traveller and direction. So what a
+booking has cost is always the sum of its lines, and no more can go back than stands there.
+
+- Free: within 24 hours of the purchase, when that was 7 days or more before the first departure (14 CFR 259.5(b)(4)),
+  and whenever the carrier is at fault (14 CFR 260.6): everything goes back, extras and earlier fees too.
+- Otherwise the fare goes back if its brand says so, less the brand's penalty: for each traveller with a seat and each
+  direction, and never more than that fare. Percentage taxes are due on the fare that is kept (26 USC 4261(a): on the
+  amount paid), and the carrier's own surcharge is part of its price: both follow the fare. A promotion does too.
+- Taxes and fees of airports and states are due for who travels (Finance Act 1994 s. 30, LuftVStG § 4, 49 CFR 1510.5):
+  they go back with every brand. Extras and fees paid earlier stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from portal.booking.views import BookingView, ChargeView, PassengerView, SliceView
+from portal.kit import money
+from portal.pricing.rules import PriceLine
+
+FREE_FOR = timedelta(hours=24)
+FREE_BEFORE = timedelta(days=7)
+EXTRAS = ("seat", "bag", "meal", "priority", "insurance", "assistance")
+FEES = ("cancel_fee", "change_fee", "fare_kept")
+CARRIERS_OWN = ("fare", "YQ", "YR", "promotion")
+
+Follows = Collection[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoning:
+    """The lines to append, and how much of them is a penalty; below zero they go back, above they are due."""
+
+    lines: tuple[dict[str, Any], ...]
+    penalty_minor: int
+
+    @property
+    def sum_minor(self) -> int:
+        """What is due, or below zero what goes back."""
+        return sum(int(line["amount_minor"]) for line in self.lines)
+
+
+def is_free(view: BookingView, now: datetime) -> bool:
+    """True while the 24-hour rule gives everything back (14 CFR 259.5(b)(4))."""
+    bought = view.confirmed_at
+    if bought is None:
+        return False
+    first = min(piece.flights[0].departure_at for piece in view.slices)
+    return now - bought <= FREE_FOR and first - bought >= FREE_BEFORE
+
+
+def penalty_minor(conditions: Mapping[str, Any], term: str) -> int | None:
+    """Return what a brand takes for a refund or change, for each traveller: None where it allows none."""
+    kept = conditions.get(term) or {}
+    if not kept.get("allowed"):
+        return None
+    amount = kept.get("penalty")
+    return money.parse(amount["amount"], amount["currency"]).minor if amount else 0
+
+
+def line(
+    code: str,
+    label: str,
+    amount_minor: int,
+    *,
+    passenger_id: UUID | None,
+    slice_position: int,
+    item_id: object = None,
+) -> dict[str, Any]:
+    """Return a line as an amendment keeps it."""
+    return {
+        "code": code,
+        "label": label,
+        "amount_minor": amount_minor,
+        "passenger_id": str(passenger_id) if passenger_id else None,
+        "slice_position": slice_position,
+        "item_id": str(item_id) if item_id else None,
+    }
+
+
+Standing = dict[tuple[str, str], int]
+
+
+def standing(charges: Iterable[ChargeView], who: UUID, at: int) -> Standing:
+    """Return what stands for one traveller and direction, by code and label; what was reversed is gone."""
+    sums: Standing = {}
+    for one in charges:
+        if (one.passenger_id, one.slice_position) == (who, at):
+            sums[one.code, one.label] = sums.get((one.code, one.label), 0) + one.amount_minor
+    return {name: amount for name, amount in sums.items() if amount}
+
+
+def cancellation(
+    view: BookingView,
+    *,
+    travellers: Sequence[PassengerView],
+    slices: Sequence[SliceView],
+    follows_fare: Follows,
+    free: bool,
+) -> Reckoning:
+    """Return what cancelling these travellers on these directions gives back."""
+    lines: list[dict[str, Any]] = []
+    penalty = 0
+    for one in travellers:
+        for piece in slices:
+            sums = standing(view.charges, one.id, piece.position)
+            back, fee = _given_back(sums, one, piece, follows_fare, free=free)
+            lines += _reversed(back, one.id, piece.position)
+            if fee:
+                lines.append(_line("cancel_fee", "Cancellation fee", fee, one.id, piece.position))
+            penalty += fee
+    return Reckoning(tuple(lines), penalty)
+
+
+def _line(code: str, label: str, amount_minor: int, who: UUID, at: int) -> dict[str, Any]:
+    return line(code, label, amount_minor, passenger_id=who, slice_position=at)
+
+
+def _reversed(sums: Standing, who: UUID, at: int) -> list[dict[str, Any]]:
+    return [_line(code, label, -amount, who, at) for (code, label), amount in sums.items()]
+
+
+def _given_back(
+    sums: Standing, one: PassengerView, piece: SliceView, follows_fare: Follows, *, free: bool
+) -> tuple[Standing, int]:
+    if free:
+        return sums, 0
+    fare, taxes = parts(sums, follows_fare)
+    worth = sum(fare.values())
+    allowed = penalty_minor(piece.conditions, "refund")
+    if allowed is None:
+        # Below zero, more was taken off than the fare: then it came off the taxes, and goes with them.
+        return (taxes if worth >= 0 else {**taxes, **fare}), 0
+    return {**taxes, **fare}, min(allowed if one.takes_seat else 0, max(0, worth))
+
+
+def parts(sums: Standing, follows_fare: Follows) -> tuple[Standing, Standing]:
+    """Return (what is the fare or follows it, what is due for who travels); extras and fees are in neither."""
+    own = {name for name in sums if name[0] in CARRIERS_OWN or name in follows_fare}
+    left = {name for name in sums if name not in own and name[0] not in (*EXTRAS, *FEES)}
+    return {name: sums[name] for name in own}, {name: sums[name] for name in left}
+
+
+def change(
+    view: BookingView,
+    piece: SliceView,
+    per_type: Mapping[str, Sequence[PriceLine]],
+    *,
+    free: bool,
+) -> Reckoning:
+    """Return what it costs to fly a direction by other flights: the new price and the penalty, less the old price.
+
+    What is left over goes back only where the old fare could be given back at all; else it is kept, as a line.
+    """
+    lines: list[dict[str, Any]] = []
+    fee = 0 if free else penalty_minor(piece.conditions, "change") or 0
+    at, travellers = piece.position, view.active_passengers
+    for one in travellers:
+        sums = standing(view.charges, one.id, at)
+        old = {name: amount for name, amount in sums.items() if name[0] not in (*EXTRAS, *FEES)}
+        lines += _reversed(old, one.id, at)
+        lines += [_line(new.code, new.label, new.amount_minor, one.id, at) for new in per_type[one.type]]
+        if fee and one.takes_seat:
+            lines.append(_line("change_fee", "Change fee", fee, one.id, at))
+    left = -sum(int(one["amount_minor"]) for one in lines)
+    if left > 0 and not free and penalty_minor(piece.conditions, "refund") is None:
+        lines += _kept(left, travellers, at)
+    return Reckoning(tuple(lines), fee * sum(one.takes_seat for one in travellers))
+
+
+def _kept(left: int, travellers: Sequence[PassengerView], at: int) -> list[dict[str, Any]]:
+    each = money.split(left, [1] * len(travellers))
+    return [
+        _line("fare_kept", "Fare that is not refunded", part, one.id, at)
+        for one, part in zip(travellers, each, strict=True)
+        if part
+    ]

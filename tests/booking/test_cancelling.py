@@ -1,0 +1,216 @@
+"""Cancelling: everything, one traveller, one direction; what goes back, what stays, what is refused, what is left."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from portal.booking import amending, errors
+from portal.booking.models import Amendment, Booking
+from portal.booking.queries import BookingView, booking_by_id
+from portal.flights.models import Flight
+from portal.kit import clock, db
+from portal.kit.errors import Invalid
+from portal.kit.settings import Settings
+from portal.pricing.rules import Party
+from tests import world
+from tests.booking import makers
+
+TWO = Party(adults=2)
+FAMILY = Party(adults=1, children=1, infants=1)
+
+
+def seen(booking: Booking) -> BookingView:
+    """Return the booking as people see it."""
+    with db.reading() as session:
+        view = booking_by_id(session, booking.id)
+    assert view is not None
+    return view
+
+
+def sold(settings: Settings, *flights: Flight, party: Party = TWO, brand: str = "Standard", days: int = 2) -> Booking:
+    """Return a paid booking, one direction a flight, bought so many days ago."""
+    booking = makers.confirmed(settings, *(makers.offer(settings, one, party=party, brand=brand) for one in flights))
+    with db.writing() as session:
+        session.execute(
+            text("update bookings set confirmed_at = confirmed_at - make_interval(days => :days) where id = :id"),
+            {"days": days, "id": booking.id},
+        )
+    return booking
+
+
+def quote(booking: Booking, **given: Any) -> Amendment:
+    """Quote and commit."""
+    with db.writing() as session:
+        return amending.quote_cancellation(session, booking.reference, actor_id=None, **given)
+
+
+def confirm(quoted: Amendment) -> Amendment:
+    """Confirm and commit."""
+    with db.writing() as session:
+        return amending.confirm(session, quoted.id, key=uuid4().hex)
+
+
+def cancel(booking: Booking, **given: Any) -> Amendment:
+    """Quote, confirm and commit."""
+    return confirm(quote(booking, **given))
+
+
+def there_and_back() -> tuple[Flight, Flight]:
+    """Return a flight and one back, a month ahead."""
+    out = makers.flight()
+    back = makers.flight(number=402, origin="LAX", destination="JFK", on=world.soon(40))
+    return out, back
+
+
+def fares(view: BookingView, *codes: str) -> int:
+    return sum(one.amount_minor for one in view.charges if one.code in codes)
+
+
+def test_a_quote_changes_nothing(settings: Settings) -> None:
+    booking = sold(settings, makers.flight())
+    before = seen(booking)
+    quoted = quote(booking)
+    assert (quoted.state, quoted.kind) == ("quoted", "cancellation")
+    assert seen(booking) == before
+    assert makers.broken() == []
+
+
+def test_a_standard_fare_goes_back_less_the_penalty_for_each(settings: Settings) -> None:
+    booking = sold(settings, makers.flight())
+    total = seen(booking).total_minor
+    done = cancel(booking)
+    assert done.penalty_minor == 2 * 12_000
+    assert done.refund_minor == total - 2 * 12_000
+    view = seen(booking)
+    assert (view.status, view.total_minor, view.paid_minor) == ("cancelled", 24_000, 24_000)
+    assert makers.one("select sum(amount_minor) from refunds") == done.refund_minor
+    assert makers.one("select sum(seats) from seat_claims where holder = :id", id=booking.id) is None
+    assert makers.one("select count(*) from tickets where status <> 'refunded'") == 0
+    assert makers.broken() == []
+
+
+def test_a_basic_fare_keeps_the_fare_and_what_follows_it_and_returns_the_rest(settings: Settings) -> None:
+    booking = sold(settings, makers.flight(), brand="Basic")
+    view = seen(booking)
+    kept = sum(one.amount_minor for one in view.charges if one.code == "fare" or "7.5" in one.label)
+    done = cancel(booking)
+    assert done.refund_minor == view.total_minor - kept
+    assert 0 < done.refund_minor < view.total_minor
+    assert seen(booking).total_minor == kept
+    assert makers.broken() == []
+
+
+def test_within_24_hours_everything_goes_back(settings: Settings) -> None:
+    booking = sold(settings, makers.flight(), brand="Basic", days=0)
+    total = seen(booking).total_minor
+    done = cancel(booking)
+    assert done.payload["rule"] == "within_24_hours"
+    assert (done.refund_minor, done.penalty_minor, seen(booking).total_minor) == (total, 0, 0)
+    assert makers.broken() == []
+
+
+def test_a_purchase_less_than_a_week_before_the_flight_is_not_free(settings: Settings) -> None:
+    booking = sold(settings, makers.flight(on=world.soon(6)), brand="Basic", days=0)
+    assert quote(booking).payload["rule"] == "conditions"
+
+
+def test_a_carrier_at_fault_gives_everything_back(settings: Settings) -> None:
+    booking = sold(settings, makers.flight(), brand="Basic")
+    total = seen(booking).total_minor
+    assert cancel(booking, waive=True).refund_minor == total
+    assert makers.broken() == []
+
+
+def test_one_of_two_travellers_is_cancelled_and_the_other_flies(settings: Settings) -> None:
+    booking = sold(settings, *there_and_back())
+    anna, _ben = seen(booking).passengers
+    done = cancel(booking, passenger_ids=[anna.id])
+    view = seen(booking)
+    assert view.status == "confirmed"
+    assert [one.cancelled_at is None for one in view.passengers] == [False, True]
+    assert done.penalty_minor == 2 * 12_000
+    assert makers.one("select max(seats) from seat_claims where holder = :id", id=booking.id) == 1
+    assert makers.broken() == []
+
+
+def test_one_direction_is_cancelled_and_the_other_is_flown(settings: Settings) -> None:
+    booking = sold(settings, *there_and_back())
+    cancel(booking, slice_positions=[1])
+    view = seen(booking)
+    assert (view.status, len(view.active_slices), len(view.flights)) == ("confirmed", 1, 1)
+    assert makers.one("select count(*) from seat_claims where holder = :id", id=booking.id) == 1
+    assert makers.one("select count(*) from tickets where status = 'open'") == 2
+    assert makers.broken() == []
+    cancel(booking)
+    assert seen(booking).status == "cancelled"
+    assert makers.broken() == []
+
+
+def test_nobody_is_left_alone_who_may_not_fly_alone(settings: Settings) -> None:
+    booking = sold(settings, makers.flight(), party=FAMILY)
+    adult, child, infant = seen(booking).passengers
+    for left in ([adult.id], [adult.id, child.id]):
+        with pytest.raises(errors.ActionClosed):
+            quote(booking, passenger_ids=left)
+    cancel(booking, passenger_ids=[infant.id])
+    cancel(booking, passenger_ids=[child.id])
+    assert makers.broken() == []
+
+
+def test_what_is_not_there_cannot_be_cancelled(settings: Settings) -> None:
+    booking = sold(settings, makers.flight())
+    for wrong in ({"passenger_ids": [uuid4()]}, {"slice_positions": [4]}, {"passenger_ids": [], "slice_positions": []}):
+        with pytest.raises(Invalid):
+            quote(booking, **wrong)
+
+
+def test_a_flown_direction_stays_and_the_rest_is_cancelled_for_all_together(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, back = there_and_back()
+    booking = sold(settings, out, back)
+    between = out.arrival_at + timedelta(hours=1)
+    monkeypatch.setattr(clock, "now", lambda: between)
+    with pytest.raises(errors.ActionClosed):
+        quote(booking, slice_positions=[0])
+    with pytest.raises(errors.ActionClosed):
+        quote(booking, passenger_ids=[seen(booking).passengers[0].id])
+    done = quote(booking)
+    assert done.payload["slices"] == [1]
+    assert not done.payload["whole"]
+
+
+def test_a_quote_lapses_and_is_out_of_date_after_another_change(settings: Settings) -> None:
+    booking = sold(settings, makers.flight())
+    old, other = quote(booking), quote(booking, passenger_ids=[seen(booking).passengers[0].id])
+    confirm(other)
+    with pytest.raises(errors.QuoteOutdated):
+        confirm(old)
+    late = quote(booking)
+    with db.writing() as session:
+        session.execute(text("update amendments set expires_at = now() - interval '1 second' where state = 'quoted'"))
+    with pytest.raises(errors.QuoteExpired):
+        confirm(late)
+    assert seen(booking).status == "confirmed"
+
+
+def test_confirming_twice_refunds_once(settings: Settings) -> None:
+    booking = sold(settings, makers.flight())
+    quoted = quote(booking)
+    assert confirm(quoted).refund_minor == confirm(quoted).refund_minor
+    assert makers.one("select count(*) from refunds") == 1
+
+
+@pytest.mark.parametrize("currency", ["JPY", "KWD"])
+def test_currencies_without_and_with_three_decimals(settings: Settings, currency: str) -> None:
+    flight = makers.flight(currency=currency, fare_minor=31_415)
+    booking = sold(settings, flight, party=FAMILY)
+    done = cancel(booking)
+    assert done.refund_minor + seen(booking).total_minor > 0
+    assert done.refund_minor == makers.one("select sum(amount_minor) from refunds")
+    assert makers.broken() == []
