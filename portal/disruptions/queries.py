@@ -110,6 +110,34 @@ ON_FLIGHT = """
     join bookings b on b.id = g.booking_id and b.status = 'confirmed'
     join flights f on f.id = g.flight_id
 """
+PASSENGERS = text(
+    f"""
+    select p.id, b.reference, p.ticket_name, p.type, s.cabin, s.brand, n.seat, c.status,
+           (select o.number from booking_segments og join flights o on o.id = og.flight_id
+            where og.booking_id = b.id and og.slice_position = g.slice_position and og.position = g.position - 1),
+           (select o.number from booking_segments og join flights o on o.id = og.flight_id
+            where og.booking_id = b.id and og.slice_position = g.slice_position and og.position = g.position + 1)
+    {ON_FLIGHT}
+    join passengers p on p.booking_id = b.id and p.cancelled_at is null
+    left join named_seats n on n.flight_id = f.id and n.occupant = p.id and n.tentative_until is null
+    left join tickets t on t.passenger_id = p.id and t.status = 'open'
+    left join coupons c on c.ticket_number = t.number and c.flight_id = f.id
+    where f.id = :id order by s.cabin, p.ticket_name, p.id
+    """  # noqa: S608 – constants
+)
+HISTORY = text(
+    """
+    select a.happened_at, a.action, u.email, a.before, a.after from audit_entries a
+    left join users u on u.id = a.actor_id where a.thing = 'flight' and a.thing_id = :id
+    order by a.happened_at desc, a.id desc limit 100
+    """
+)
+AIRCRAFT = text(
+    """
+    select t.code, t.name, sum(c.capacity)::int from aircraft_types t join aircraft_cabins c on c.aircraft = t.code
+    group by t.code order by t.name
+    """
+)
 BOOKS = {
     "who is booked on a cancelled flight is asked": f"""
         select b.reference, 'flight ' || f.id || ' is cancelled, and nothing is open for it' {ON_FLIGHT}
@@ -192,6 +220,48 @@ class StaffFlight:
     def capacity(self) -> int:
         """Seats in all cabins."""
         return sum(one.capacity for one in self.cabins)
+
+
+@dataclass(frozen=True, slots=True)
+class Aboard:
+    """One passenger of the flight; `comes_by` and `goes_by` are the flights' numbers of connections within the way."""
+
+    id: UUID
+    reference: str
+    ticket_name: str
+    type: str
+    cabin: str
+    brand: str
+    seat: str | None
+    coupon: str | None
+    comes_by: int | None
+    goes_by: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One deed of the audit trail."""
+
+    happened_at: datetime
+    action: str
+    who: str | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+def passengers(session: Session, flight_id: int) -> list[Aboard]:
+    """Return who is booked on the flight, cabin by cabin, by ticket name."""
+    return [Aboard(*row) for row in session.execute(PASSENGERS, {"id": flight_id})]
+
+
+def history(session: Session, public_id: UUID) -> list[Entry]:
+    """Return the last hundred deeds with a flight, newest first."""
+    return [Entry(*row) for row in session.execute(HISTORY, {"id": str(public_id)})]
+
+
+def aircraft(session: Session) -> list[tuple[str, str, int]]:
+    """Return every aircraft that can be flown: code, name, seats."""
+    return [(row[0], row[1], row[2]) for row in session.execute(AIRCRAFT)]
 
 
 def booked(session: Session, flight_id: int) -> list[Booked]:

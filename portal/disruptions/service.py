@@ -8,7 +8,7 @@ so while it holds cabins. Whoever was sold a seat before the closing is seen by 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from portal.booking import amending
 from portal.booking.queries import booking_by_id
-from portal.booking.views import BookingView
+from portal.booking.views import BookingView, SliceView
 from portal.disruptions import queries, rules
 from portal.disruptions.errors import AlreadyDecided, ChoiceClosed, UnknownChange
 from portal.disruptions.forms import Order, SwapIn
@@ -30,7 +30,12 @@ from portal.flights.rules import Moved
 from portal.kit import audit, clock, outbox
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
-from portal.search.rules import Offer
+from portal.kit.settings import Settings
+from portal.pricing.rules import TYPES, Party
+from portal.search.forms import Criteria, SliceWish
+from portal.search.rules import Itinerary, Offer
+from portal.search.service import search
+from portal.search.told import Trip, trip
 
 SLICE = 50
 DECIDED = {"accept": "accepted", "rebook": "rebooked", "refund": "refunded"}
@@ -267,6 +272,26 @@ def rebook(session: Session, affected_id: UUID, offer: Offer, *, actor_id: UUID 
     )
     row.amendment_id = amending.confirm(session, quote.id, key=f"carrier-change {row.id}").id
     _decide(session, row, "rebooked", actor_id)
+
+
+def other_flights(
+    session: Session, view: BookingView, piece: SliceView, on: date, *, settings: Settings
+) -> list[tuple[Trip, str]]:
+    """Return the ways of a day for the same party, route and cabin, each with the offer that `rebook` takes.
+
+    The offer is of the brand that was bought, or the leanest where that is not sold.
+    """
+    party = Party(*([one.type for one in view.active_passengers].count(kind) for kind in TYPES))
+    wish = SliceWish(piece.origin.code, piece.destination.code, on)
+    criteria = Criteria((wish,), party, piece.cabin, sort="departure")
+    result = search(session, criteria, settings=settings, currency=view.currency)
+    have = [flight.public_id for flight in piece.flights]
+    ways = [one for one in result.slices[0].itineraries if [leg.public_id for leg in one.segments] != have]
+    return [(trip(one, result, ()), one.token(_same_brand(one, piece.brand))) for one in ways]
+
+
+def _same_brand(one: Itinerary, brand: str) -> int:
+    return next((at for at, fare in enumerate(one.fares) if fare.brand == brand), 0)
 
 
 def _open(session: Session, affected_id: UUID, choice: str) -> AffectedBooking | None:

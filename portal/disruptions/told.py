@@ -181,3 +181,37 @@ def state_words(one: Affected) -> str:
         "refunded": _("Refunded"),
         "lapsed": _("Over"),
     }[one.state]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One cabin's bar: what is sold, against the mark of its last seat."""
+
+    label: str
+    value: int
+    before: int
+    shown: str
+    href: str = "#passengers"
+
+
+def bar(cabin: str, sold: int, capacity: int, held: int) -> Bar:
+    """Return a cabin's bar for staff."""
+    names = {"economy": _("Economy"), "premium": _("Premium economy"), "business": _("Business"), "first": _("First")}
+    known = {"sold": sold, "capacity": capacity, "held": held}
+    words = _("%(sold)d of %(capacity)d, %(held)d held") if held else _("%(sold)d of %(capacity)d")
+    return Bar(names.get(cabin, cabin), sold, capacity, words % known)
+
+
+def initials(ticket_name: str | None) -> str:
+    """Return what fits into a seat: SMITH/ANNA is AS."""
+    family, _slash, given = (ticket_name or "").partition("/")
+    return f"{given[:1]}{family[:1]}"
+
+
+def brief(kept: dict[str, Any] | None) -> str:
+    """Return one side of the audit's entry of a flight in a line: times, aircraft, state."""
+    if not kept or "departureAt" not in kept:
+        return "–"
+    one = side(kept)
+    times = f"{i18n.clock_time(one.departure)} – {i18n.clock_time(one.arrival)}, {one.aircraft}"
+    return f"{times}, {_('cancelled')}" if one.cancelled else times
