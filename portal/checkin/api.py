@@ -15,11 +15,11 @@ from portal.checkin.forms import (
     CheckInsOut,
     GateOut,
     GateTravellerOut,
-    Scan,
     ScanIn,
     ScannedOut,
 )
 from portal.checkin.forms import wishes as wished
+from portal.checkin.rules import Scan
 from portal.checkin.told import BoardingPass, boarding_passes
 from portal.flights.errors import Busy, SeatTaken, SeatUnknown
 from portal.flights.queries import FlightView, flight_by_public_id

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, RootModel, StringConstraints, model_validator
 
-from portal.checkin.rules import CheckedIn, Document
+from portal.checkin.rules import Document, Result
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import Wire
 
@@ -113,28 +113,6 @@ class ScanIn(Wire):
         if self.barcode is None and (self.flight_id is None or self.sequence is None):
             raise ValueError(_("Please give a bar code, or a flight and a number."))
         return self
-
-
-Result = Literal["boarded", "already_boarded", "wrong_flight", "not_checked_in", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """What a scan came to: `seat` is the one of the day, which may differ from the one on the pass."""
-
-    result: Result
-    flight_id: int | None = None
-    check_in: CheckedIn | None = None
-    name: str | None = None
-    reference: str | None = None
-    type: str | None = None
-    seat: str | None = None
-    seat_on_pass: str | None = None
-
-    @property
-    def seat_changed(self) -> bool:
-        """True when the traveller holds a pass with another seat on it."""
-        return bool(self.seat and self.seat_on_pass and self.seat != self.seat_on_pass)
 
 
 class ScannedOut(Wire):

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from portal.checkin import queries, rules
 from portal.checkin.barcode import Scanned, decode, short_name
 from portal.checkin.errors import BoardingClosed, UnknownFlight
-from portal.checkin.forms import Scan, ScanIn
+from portal.checkin.forms import ScanIn
+from portal.checkin.rules import Scan
 from portal.flights.queries import FlightView, flight_by_public_id, flights_by_id
 from portal.kit import audit
 from portal.kit.i18n import gettext as _

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from portal.checkin import errors, rules, service, told
-from portal.checkin.forms import DocumentsIn, Wish
+from portal.checkin import errors, gate, queries, rules, service, told
+from portal.checkin.forms import DocumentsIn, ScanIn, Wish
 from portal.checkin.rules import Desk, Pick
 from portal.checkin.told import boarding_passes
 from portal.flights.errors import Busy, SeatTaken, SeatUnknown
+from portal.flights.queries import flight_by_public_id
 from portal.flights.seating import seat_plan
 from portal.kit import clock, db, grants, i18n, ids, mail
 from portal.kit.errors import Invalid
@@ -283,6 +284,60 @@ def _ticked(desk: Desk, values: Sequence[Any]) -> list[Pick]:
     return [known[str(value)] for value in values[: len(known)] if str(value) in known]
 
 
+def gate_list(request: Request) -> Response:
+    """List the flights that leave today and tomorrow, with how many are checked in and on board. For staff."""
+    request.require("staff", "admin")
+    now = clock.now()
+    with db.reading() as session:
+        gates = queries.gates(session, since=now - rules.GATES_SINCE, until=now + rules.GATES_UNTIL)
+    return render(request, "checkin/gates.html", gates=gates)
+
+
+def one_gate(request: Request) -> Response:
+    """Show a flight's gate: the scanner's field, and who is expected, checked in and on board. For staff."""
+    request.require("staff", "admin")
+    return _gate_page(request, "list", None)
+
+
+def scan(request: Request) -> Response:
+    """Let who holds this pass on board and show what it came to; a number stands for this flight's pass. For staff."""
+    staff = request.require("staff", "admin")
+    code = str(request.fields.get("code", "")).strip("\r\n")
+    flight_id = request.path_params["id"]
+    typed = {"sequence": int(code)} if code.strip().isdecimal() and len(code.strip()) <= 4 else {"barcode": code}
+    try:
+        wish = parse(ScanIn, {"flightId": flight_id, **typed})
+        with db.writing() as session:
+            found = gate.board(session, wish, staff_id=staff.id, now=clock.now())
+    except (errors.BoardingClosed, Invalid) as no:
+        return _gate_page(request, "gate", told.Answer("stop", no.title, no.detail), no.status)
+    return _gate_page(request, "gate", told.gate_answer(found))
+
+
+def set_gate(request: Request) -> Response:
+    """Close the flight's gate, or open it again. For staff."""
+    staff, flight_id = request.require("staff", "admin"), request.path_params["id"]
+    with db.writing() as session:
+        if request.fields.get("gate") == "open":
+            gate.reopen(session, flight_id, staff_id=staff.id)
+        else:
+            gate.close(session, flight_id, staff_id=staff.id, now=clock.now())
+    return see_other(request, f"/admin/boarding/{flight_id}")
+
+
+def _gate_page(request: Request, block: str, answer: told.Answer | None, status: int = 200) -> Response:
+    with db.reading() as session:
+        flight = flight_by_public_id(session, request.path_params["id"])
+        if flight is None:
+            raise errors.UnknownFlight()
+        rows, closed_at = queries.gate_list(session, flight.id), queries.gate_closed_at(session, flight.id)
+    counts = {
+        state: sum(row.state == state for row in rows) for state in ("expected", "checked_in", "boarded", "no_show")
+    }
+    shown = {"flight": flight, "rows": rows, "counts": counts, "closed_at": closed_at, "answer": answer}
+    return render(request, "checkin/gate.html", block=block, status=status, **shown)
+
+
 routes = [
     page("/bookings/{reference}/check-in", who),
     page("/bookings/{reference}/check-in", choose_who, methods=("POST",)),
@@ -294,4 +349,8 @@ routes = [
     page("/bookings/{reference}/boarding-passes", passes),
     page("/bookings/{reference}/boarding-passes.html", saved),
     page("/bookings/{reference}/boarding-passes.pdf", passes_pdf),
+    page("/admin/boarding", gate_list),
+    page("/admin/boarding/{id:uuid}", one_gate),
+    page("/admin/boarding/{id:uuid}", set_gate, methods=("POST",)),
+    page("/admin/boarding/{id:uuid}/scans", scan, methods=("POST",)),
 ]

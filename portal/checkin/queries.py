@@ -13,9 +13,8 @@ from sqlalchemy.orm import Session
 from portal.booking.models import Booking, Passenger
 from portal.booking.queries import Finding
 from portal.booking.views import BookingView
-from portal.checkin.forms import Scan
 from portal.checkin.models import Boarding, CheckIn, TravelDocument
-from portal.checkin.rules import CheckedIn, Coupon, Desk, Document, guardians
+from portal.checkin.rules import CheckedIn, Coupon, Desk, Document, Scan, guardians
 from portal.flights.models import NamedSeat
 from portal.flights.queries import FlightView, flights_by_id
 from portal.flights.seating import seats_of
@@ -54,6 +53,18 @@ HOLDS_TICKET = text(
     select 1 from coupons c join tickets t on t.number = c.ticket_number join passengers p on p.id = t.passenger_id
     join bookings b on b.id = p.booking_id
     where c.flight_id = :flight_id and b.reference = :reference and c.status in ('open', 'checked_in') limit 1
+    """
+)
+GATES = text(
+    """
+    select f.id, count(c.*) filter (where c.status in ('open', 'checked_in', 'flown'))::int, count(i.id)::int,
+           count(i.boarded_at)::int, max(b.closed_at)
+    from flights f left join (coupons c join tickets t on t.number = c.ticket_number and t.status = 'open')
+        on c.flight_id = f.id
+    left join check_ins i on i.ticket_number = c.ticket_number and i.coupon_position = c.position
+    left join boardings b on b.flight_id = f.id
+    where f.departure_at between :since and :until and f.status <> 'cancelled'
+    group by f.id order by f.departure_at, f.id limit 200
     """
 )
 BROKEN = {
@@ -112,6 +123,24 @@ class GateRow:
         if self.no_show:
             return "no_show"
         return "checked_in" if self.check_in_id is not None else "expected"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One flight in the list of gates, counted."""
+
+    flight: FlightView
+    travellers: int
+    checked_in: int
+    boarded: int
+    closed_at: datetime | None
+
+
+def gates(session: Session, *, since: datetime, until: datetime) -> list[Gate]:
+    """Return the flights that leave between the two instants, counted, in order of departure; at most 200."""
+    rows = session.execute(GATES, {"since": since, "until": until}).all()
+    flights = flights_by_id(session, [row[0] for row in rows])
+    return [Gate(flights[row[0]], *row[1:]) for row in rows]
 
 
 def desk(session: Session, view: BookingView) -> Desk:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ BOARDING_MINUTES = 40
 GATE_CLOSES_MINUTES = 15
 DOCUMENTS_KEPT = timedelta(days=3)
 SETTLED_WITHIN = timedelta(days=3)
+GATES_SINCE, GATES_UNTIL = timedelta(hours=3), timedelta(hours=30)
 DOCUMENT_NUMBER = re.compile("[A-Z0-9]{4,20}")
 # Babel's territories that are no state with travel documents: regions, unions, placeholders.
 NO_STATE = {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}
@@ -58,6 +60,28 @@ class CheckedIn:
     source: str
     checked_in_at: datetime
     boarded_at: datetime | None
+
+
+Result = Literal["boarded", "already_boarded", "wrong_flight", "not_checked_in", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a scan came to: `seat` is the one of the day, which may differ from the one on the pass."""
+
+    result: Result
+    flight_id: int | None = None
+    check_in: CheckedIn | None = None
+    name: str | None = None
+    reference: str | None = None
+    type: str | None = None
+    seat: str | None = None
+    seat_on_pass: str | None = None
+
+    @property
+    def seat_changed(self) -> bool:
+        """True when the traveller holds a pass with another seat on it."""
+        return bool(self.seat and self.seat_on_pass and self.seat != self.seat_on_pass)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from portal.booking.rules import check_in_window
 from portal.booking.views import PassengerView, SliceView
 from portal.checkin import barcode, rules
 from portal.checkin.barcode import Symbol
-from portal.checkin.rules import CheckedIn, Desk, Pick
+from portal.checkin.rules import CheckedIn, Desk, Pick, Scan
 from portal.flights.queries import FlightView
 from portal.flights.rules import CabinPlan, Seat
 from portal.kit import i18n
@@ -138,6 +138,36 @@ class Aboard:
     ours: dict[str, PassengerView]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the gate's page says of a scan, large: kind is good, warn or stop."""
+
+    kind: str
+    title: str
+    detail: str
+
+
+def gate_answer(found: Scan) -> Answer:
+    """Return what a scan came to, in words for who stands at the gate."""
+    words = {"name": found.name or "", "seat": found.seat or _("on a lap"), "at": ""}
+    if found.check_in is not None and found.check_in.boarded_at is not None:
+        words["at"] = i18n.clock_time(found.check_in.boarded_at)
+    kind, title, detail = {
+        "boarded": ("good", "%(seat)s", "%(name)s"),
+        "already_boarded": ("warn", _("Already on board"), _("%(name)s, seat %(seat)s, scanned at %(at)s UTC")),
+        "wrong_flight": ("stop", _("Another flight"), _("%(name)s does not leave from this gate.")),
+        "not_checked_in": (
+            "stop",
+            _("Not checked in"),
+            _("This pass is no longer good: %(name)s goes to the desk."),
+        ),
+        "unknown": ("stop", _("Unknown"), _("This is no boarding pass of ours.")),
+    }[found.result]
+    if found.result == "boarded" and found.seat_changed:
+        return Answer("warn", title % words, _("%(name)s: the seat has changed, say it.") % words)
+    return Answer(kind, title % words, detail % words)
+
+
 def pick_value(who: UUID, flight: FlightView) -> str:
     """Return the outward name of one traveller on one flight."""
     return f"{flight.public_id}.{who}"
@@ -253,6 +283,9 @@ def _boarding_pass(
 ) -> BoardingPass:
     seat = desk.seats.get((flight.id, one.id)) if one.type != "infant" else None
     bags, piece = bags_of(desk, one, flight), desk.piece(flight.id)
+    words = (
+        ngettext("%(num)s checked bag", "%(num)s checked bags", bags) % {"num": bags} if bags else _("Cabin bag only")
+    )
     return BoardingPass(
         made,
         flight,
@@ -262,7 +295,7 @@ def _boarding_pass(
         one.name if is_printable(one.name) else (one.ticket_name or one.name),
         seat,
         _company(desk, one),
-        ngettext("%(num)s checked bag", "%(num)s checked bags", bags) % {"num": bags} if bags else _("Cabin bag only"),
+        words if one.takes_seat else _("Goes with the adult's"),
         _has(desk, "priority", one, flight),
         rules.is_international(flight),
         _text(desk, flight, one, made, seat),
