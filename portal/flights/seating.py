@@ -205,20 +205,17 @@ def _was(before: SeatPlan, name: str) -> Seat:
     return before.seat(name) or Seat(name, (), int(name[:-1]), ord(name[-1]) - ord("A"))
 
 
-def next_best(plan: SeatPlan, cabin: str, name: str) -> str | None:
+def next_best(plan: SeatPlan, cabin: str, name: str, *, besides: Collection[str] = ()) -> str | None:
     """Return the free seat nearest to `name`, one like it (window, middle, aisle) before others; None: all are taken.
 
-    A seat by an exit is only offered instead of another one by an exit.
+    A seat by an exit is only offered instead of another one by an exit, and none of `besides`.
     """
     wanted = plan.seat(name)
     there = plan.cabin(cabin)
     if wanted is None or there is None:
         return None
-    free = [
-        s
-        for s in there.seats
-        if not s.taken and s != wanted and ("exit" in wanted.features or "exit" not in s.features)
-    ]
+    fits = [s for s in there.seats if "exit" in wanted.features or "exit" not in s.features]
+    free = [s for s in fits if not s.taken and s != wanted and s.name not in besides]
     best = min(free, key=lambda s: (s.features[:1] != wanted.features[:1], rules.apart(s, wanted)), default=None)
     return best.name if best else None
 

@@ -201,3 +201,20 @@ def extra_wishes(body: ExtrasIn, flights: Mapping[UUID, int]) -> list[ExtraWish]
         ExtraWish(one.code, one.passenger_id, flights.get(one.flight_id, 0) if one.flight_id else None, one.quantity)
         for one in body.root
     ]
+
+
+def page_seats(fields: Mapping[str, Any], people: int) -> dict[int, str]:
+    """Return what the seat form says by traveller's number, "" for no seat; whom it does not name is left out."""
+    found = {number: fields.get(f"seat.{number}") for number in range(1, people + 1)}
+    return {number: str(seat).strip().upper()[:4] for number, seat in found.items() if seat is not None}
+
+
+def page_extras(fields: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many the extras form wants of each, by field; a meal counts as one, what is no number as too many."""
+    wanted: dict[str, int] = {}
+    for name, value in fields.items():
+        if name.startswith("meal.") and value:
+            wanted[f"n.{value}.{name.removeprefix('meal.')}"] = 1
+        elif name.startswith("n.") and value:
+            wanted[name] = int(value) if str(value).isdecimal() and len(str(value)) < 3 else 99
+    return wanted

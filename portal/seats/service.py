@@ -260,12 +260,13 @@ def _name(session: Session, view: BookingView, changed: Iterable[SeatWish]) -> N
     try:
         seating.choose(session, holder=view.id, choices=choices, tentative_minutes=minutes)
     except SeatTaken as no:
-        raise _with_next_best(view, seating.seat_plan(session, no.flight_id), no) from None
+        plan = seating.seat_plan(session, no.flight_id)
+        raise _with_next_best(view, plan, no, [one.seat for one in choices]) from None
 
 
-def _with_next_best(view: BookingView, plan: SeatPlan, no: SeatTaken) -> SeatTaken:
+def _with_next_best(view: BookingView, plan: SeatPlan, no: SeatTaken, wanted: Sequence[str]) -> SeatTaken:
     piece = next(one for one in view.active_slices if any(flight.id == no.flight_id for flight in one.flights))
-    best = seating.next_best(plan, piece.cabin, no.seat)
+    best = seating.next_best(plan, piece.cabin, no.seat, besides=wanted)
     words = _("Seat %(seat)s has just been taken.") % {"seat": no.seat}
     if best:
         words += " " + _("Seat %(seat)s is free and the nearest like it.") % {"seat": best}
