@@ -1,6 +1,6 @@
-"""Search, for programs: itineraries with signed offers, and a calendar of lowest prices.
+"""Search, for programs: itineraries with signed offers, why they cost what they cost, and a calendar of lowest prices.
 
-The answers are built as plain dicts of the shape that forms.SearchOut documents: a page of 50 itineraries is hot, and
+The answers are built as plain dicts of the shape that answers.SearchOut documents: a page of 50 itineraries is hot, and
 a test holds it against the model.
 """
 
@@ -12,15 +12,20 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from portal.flights.queries import FlightView, flights_by_id
 from portal.kit import clock, db
 from portal.kit.money import Money
 from portal.kit.openapi import operation
 from portal.kit.web import Request, endpoint
 from portal.places.forms import AirportOut
 from portal.pricing.errors import NoRate
+from portal.pricing.rules import FARE_PERCENT
+from portal.pricing.told import factor_text, step_label
 from portal.search import service
-from portal.search.forms import CalendarOut, CalendarQuery, SearchOut, SearchQuery
-from portal.search.rules import Itinerary, SearchResult, Segment, SliceResult
+from portal.search.answers import CalendarOut, ExplainOut, SearchOut
+from portal.search.errors import OfferExpired, OfferUnknown
+from portal.search.forms import CalendarQuery, ExplainQuery, SearchQuery
+from portal.search.rules import Itinerary, Offer, SearchResult, Segment, SliceResult
 
 
 @operation(
@@ -46,6 +51,65 @@ def calendar(request: Request, query: CalendarQuery) -> Response:
         for day in days
     ]
     return JSONResponse({"data": data, "asOf": _instant(clock.now())}, headers={"Cache-Control": "no-store"})
+
+
+@operation("Why a price is what it is", query=ExplainQuery, answer=ExplainOut, errors=(OfferExpired, OfferUnknown))
+def explain(request: Request, query: ExplainQuery) -> Response:
+    """Answer every step of an offer's price, with the rule that asked for it; the steps add up to the total."""
+    offer = service.read_offer(request.settings, query.offer_id)
+    with db.reading() as session:
+        flights = flights_by_id(session, offer.flight_ids)
+    return JSONResponse(_explained(offer, flights), headers={"Cache-Control": "no-store"})
+
+
+def _explained(offer: Offer, flights: dict[int, FlightView]) -> dict[str, Any]:
+    steps = [(step["flightId"], _step(step, offer.currency)) for step in offer.pricing]
+    return {
+        "offerId": offer.token,
+        "brand": offer.brand,
+        "cabin": offer.cabin,
+        "bookingClass": offer.booking_class,
+        "fareBasis": offer.fare_basis,
+        "segments": [
+            _priced_segment(flights.get(one), [step for flight, step in steps if flight == one])
+            for one in offer.flight_ids
+        ],
+        "brandStep": steps[-1][1],
+        "travellers": [_traveller(offer, kind, count) for kind, count in offer.party.counts.items()],
+        "total": Money(offer.total_minor, offer.currency).wire(),
+        "expiresAt": _instant(offer.expires_at),
+    }
+
+
+def _priced_segment(flight: FlightView | None, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    named = {"flightId": str(flight.public_id), "flightNumber": flight.designator} if flight else {}
+    return {"flightId": None, "flightNumber": None, **named, "steps": steps, "fare": steps[-1]["amount"]}
+
+
+def _step(step: dict[str, Any], currency: str) -> dict[str, Any]:
+    return {
+        "kind": step["kind"],
+        "key": step["key"],
+        "label": step_label(step["kind"], step["label"]),
+        "factor": None if step["kind"] == "base" else factor_text(step["factorBp"]),
+        "amount": Money(step["amount"], currency).wire(),
+    }
+
+
+def _traveller(offer: Offer, kind: str, count: int) -> dict[str, Any]:
+    lines = offer.per_type[kind]
+    each = sum(line.amount_minor for line in lines)
+    return {
+        "type": kind,
+        "count": count,
+        "farePercent": FARE_PERCENT[kind],
+        "lines": [
+            {"code": line.code, "label": line.label, "amount": Money(line.amount_minor, offer.currency).wire()}
+            for line in lines
+        ],
+        "each": Money(each, offer.currency).wire(),
+        "all": Money(each * count, offer.currency).wire(),
+    }
 
 
 def told(result: SearchResult) -> dict[str, Any]:
@@ -102,6 +166,7 @@ def _fares(one: Itinerary, cabin: str) -> list[dict[str, Any]]:
             "brand": fare.brand,
             "cabin": cabin,
             "bookingClass": fare.booking_class,
+            "fareBasis": fare.quote.fare_basis,
             "total": Money(fare.quote.total_minor, fare.quote.currency).wire(),
             "seatsLeft": one.seats_left,
             "conditions": fare.conditions.wire(),
@@ -124,4 +189,5 @@ def _instant(at: datetime) -> str:
 routes: list[Route] = [
     endpoint("/api/flights/search", search),
     endpoint("/api/flights/calendar", calendar),
+    endpoint("/api/pricing/explain", explain),
 ]

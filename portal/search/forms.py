@@ -9,12 +9,11 @@ from datetime import date, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import Wire
-from portal.places.forms import AirportOut
 from portal.places.queries import Place
 from portal.pricing.rules import Party
 
@@ -270,112 +269,7 @@ class CalendarQuery(Wire):
         return [day for day in span if day.month == first.month]
 
 
-class MoneyOut(Wire):
-    """An amount as a decimal string with the currency's own number of digits."""
+class ExplainQuery(Wire):
+    """The offer to be explained."""
 
-    amount: str
-    currency: str
-
-
-class TermOut(Wire):
-    """Whether something is allowed, and at what price; null where it is not."""
-
-    allowed: bool
-    penalty: MoneyOut | None
-
-
-class SeatTermOut(Wire):
-    """Whether a seat may be chosen, and whether the fare includes it."""
-
-    allowed: bool
-    included: bool
-
-
-class ConditionsOut(Wire):
-    """What a fare promises."""
-
-    refund: TermOut
-    change: TermOut
-    seat: SeatTermOut
-    cabin_bag: bool
-    checked_bags: int
-
-
-class FareOut(Wire):
-    """A brand of an itinerary at its whole price for the party; `seatsLeft` never says more than 9."""
-
-    offer_id: str
-    brand: str
-    cabin: Cabin
-    booking_class: str
-    total: MoneyOut
-    seats_left: int
-    conditions: ConditionsOut
-    expires_at: str
-
-
-class SegmentOut(Wire):
-    """One flight; instants carry the local offset of their airport."""
-
-    flight_id: str
-    carrier: str
-    carrier_name: str
-    flight_number: str
-    origin: AirportOut
-    destination: AirportOut
-    departure_at: str
-    arrival_at: str
-    duration_minutes: int
-    aircraft: str
-
-
-class ItineraryOut(Wire):
-    """One way of a slice."""
-
-    id: str
-    duration_minutes: int
-    stops: int
-    segments: list[SegmentOut]
-    fares: list[FareOut]
-
-
-class SliceOut(Wire):
-    """What was found for one direction."""
-
-    origin: str
-    destination: str
-    date: date
-    next_cursor: str | None
-    itineraries: list[ItineraryOut]
-
-
-class PassengersOut(Wire):
-    """Who travels."""
-
-    adults: int
-    children: int
-    infants: int
-
-
-class SearchOut(Wire):
-    """The answer to a search."""
-
-    currency: str
-    passengers: PassengersOut
-    slices: list[SliceOut]
-
-
-class DayOut(Wire):
-    """The lowest whole price for one adult on a day's non-stop flights; null where none is for sale."""
-
-    model_config = ConfigDict(alias_generator=None)
-
-    date: date
-    from_: MoneyOut | None = Field(alias="from")
-
-
-class CalendarOut(Wire):
-    """A month of lowest prices, as of a moment."""
-
-    data: list[DayOut]
-    as_of: str
+    offer_id: str = Field(min_length=1, max_length=5000)

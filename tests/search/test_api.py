@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from portal.flights.models import Flight, FlightCabin
 from portal.kit import clock, db
 from portal.kit.settings import Settings
-from portal.search.forms import CalendarOut, SearchOut
+from portal.search.answers import CalendarOut, SearchOut
 from portal.search.service import read_offer
 from tests import world
 
