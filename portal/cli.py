@@ -38,6 +38,7 @@ from portal.pricing import service as pricing
 from portal.seats import queries as seat_queries
 from portal.seats import service as seats
 from portal.tickets import queries as ticket_queries
+from portal.watches import queries as watch_queries
 
 # Each step brings one room's part of the demo up to date, and returns how many rows that added, if it counts them.
 DEMO_STEPS: tuple[tuple[str, Callable[[Session], int | None]], ...] = (
@@ -57,6 +58,7 @@ BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (
     seat_queries.broken_seats,
     checkin_queries.broken_check_ins,
     ticket_queries.broken_papers,
+    watch_queries.broken_waits,
 )
 
 

@@ -1,4 +1,4 @@
-/* The page works without this file. It makes seven things nicer: places that complete themselves, the hold's clock, swapping
+/* The page works without this file. It makes eight things nicer: places that complete themselves, saved travellers, the hold's clock, swapping
    ends, counting travellers, the display switch, copying a reference, and telling a screen reader what htmx changed. */
 (() => {
   "use strict";
@@ -210,7 +210,17 @@
     });
   };
 
-  const pieces = { "[data-combo]": place, "[data-swap]": swap, "[data-stepper]": stepper, "[data-menu]": sum, "[data-hold]": hold,
+  /* A saved traveller fills the fields of one who flies; without scripts the button beside the list does. */
+  const fill = (row) => {
+    const list = row.querySelector("select");
+    row.querySelector("button").hidden = true;
+    list.addEventListener("change", () => {
+      for (const [name, value] of Object.entries(list.selectedOptions[0].dataset)) document.getElementById(row.dataset.fill + name).value = value;
+      if (list.value) say(list.selectedOptions[0].textContent);
+    });
+  };
+
+  const pieces = { "[data-fill]": fill, "[data-combo]": place, "[data-swap]": swap, "[data-stepper]": stepper, "[data-menu]": sum, "[data-hold]": hold,
     "[data-local-time]": localTime, "[data-theme-switch]": theme, "[data-copy]": copy };
   const wake = (root) => {
     for (const [selector, start] of Object.entries(pieces)) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
 from portal.accounts import queries, rules, service
@@ -20,6 +21,7 @@ from portal.accounts.forms import (
     NotificationsOut,
     OneToken,
     Person,
+    PreferencesChange,
     PreferencesOut,
     Profile,
     Registration,
@@ -29,7 +31,7 @@ from portal.accounts.forms import (
     TravellerOut,
 )
 from portal.kit import clock, db, grants, limits
-from portal.kit.errors import NotSignedIn, Unavailable
+from portal.kit.errors import FieldError, Invalid, NotSignedIn, Unavailable
 from portal.kit.openapi import operation
 from portal.kit.web import Request, Viewer, endpoint
 
@@ -119,8 +121,15 @@ def change_me(request: Request, body: Change) -> Response:
     with db.writing() as session:
         service.rename(session, viewer.id, body)
         if body.preferences is not None:
-            service.prefer(session, viewer.id, body.preferences)
+            _prefer(session, viewer.id, body.preferences)
     return me(request)
+
+
+def _prefer(session: Session, user_id: UUID, change: PreferencesChange) -> None:
+    try:
+        service.prefer(session, user_id, change)
+    except Invalid as no:
+        raise Invalid(errors=[FieldError(f"preferences.{one.pointer}", one.detail) for one in no.errors]) from None
 
 
 @operation("Your saved travellers", answer=TravellerList, errors=(NotSignedIn,), signed_in=True)

@@ -329,6 +329,7 @@ def save_preferences(request: Request) -> Response:
 
 
 def _preferences_page(request: Request, form: Any, errors: Any, status: int) -> Response:
+    form = {**dict.fromkeys(("homeAirport", "seat", "meal", "language"), ""), **form}
     languages = [(name, (Locale.parse(name).get_display_name() or name).capitalize()) for name in i18n.offered()]
     return render(
         request,

@@ -6,6 +6,7 @@ fits sends on to the one that does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from portal.accounts.queries import Saved
+from portal.accounts.queries import travellers as saved_travellers
 from portal.booking import actions, rules, service, told
 from portal.booking.errors import HoldExpired, NamesMissing, NotHeld, PaymentUnderWay, TooManyPayments, UnknownBooking
 from portal.booking.forms import ChosenOffers, HoldWish, PayWish, Travellers
@@ -197,6 +200,8 @@ def passengers(request: Request) -> Response:
 def name_passengers(request: Request) -> Response:
     """Take the names, or show the form again with what was typed and a sentence at each wrong field."""
     view = _read(request)
+    if told.filled(request.fields, _saved(request, view)):
+        return _sent_on(request, view) or _passengers(request, view, {}, status=200)
     try:
         wish = parse(Travellers, {"contact": {}, **nested(request.fields)}).wish()
         with db.writing() as session:
@@ -213,8 +218,9 @@ def name_passengers(request: Request) -> Response:
 
 
 def _passengers(request: Request, view: BookingView, errors: dict[str, str], *, status: int) -> Response:
-    headings = told.headings(one.type for one in view.passengers)
-    travellers = [_typed(request, at, one, headings[at]) for at, one in enumerate(view.passengers)]
+    headings, saved = told.headings(one.type for one in view.passengers), _saved(request, view)
+    typed = {**request.fields, **told.filled(request.fields, saved)}
+    travellers = [_typed(typed, at, one, headings[at]) for at, one in enumerate(view.passengers)]
     known = {
         "email": view.contact_email or (request.viewer.email if request.viewer else ""),
         "phone": view.contact_phone,
@@ -227,13 +233,21 @@ def _passengers(request: Request, view: BookingView, errors: dict[str, str], *, 
         **_common(view, "passengers"),
         travellers=travellers,
         contact=contact,
+        saved=saved,
         errors=errors,
         summary=told.error_list(errors, headings),
     )
 
 
-def _typed(request: Request, index: int, one: rules.PassengerView, heading: str) -> _Typed:
-    at, typed = f"passengers.{index}.", request.fields
+def _saved(request: Request, view: BookingView) -> dict[str, list[Saved]]:
+    if request.viewer is None:
+        return {}
+    with db.reading() as session:
+        return told.by_type(saved_travellers(session, request.viewer.id), view.flights[0].departs_on)
+
+
+def _typed(typed: Mapping[str, Any], index: int, one: rules.PassengerView, heading: str) -> _Typed:
+    at = f"passengers.{index}."
     born = one.date_of_birth.isoformat() if one.date_of_birth else ""
     return _Typed(
         index,

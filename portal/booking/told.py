@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlencode
 from uuid import UUID
 
+from portal.accounts.queries import Saved
+from portal.accounts.rules import type_on
 from portal.booking.rules import BookingView, printed_lines
+from portal.booking.views import AmendmentView
 from portal.flights.queries import FlightView
 from portal.kit.i18n import gettext as _
 from portal.kit.i18n import ngettext
 from portal.places.queries import Place
+from portal.pricing.rules import PriceLine
 from portal.search.rules import Offer
 from portal.search.told import Leg, Stop
+
+PRINTED = ("code", "label", "amount_minor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,19 @@ def price_of_booking(view: BookingView, journeys: Sequence[Journey]) -> Price:
     return Price(_groups(lines, list(kinds.values()), journeys), view.total_minor, view.currency)
 
 
+def price_of_amendment(view: BookingView, one: AmendmentView, journeys: Sequence[Journey]) -> Price:
+    """Return what an amendment adds to the price; lines that only change places cancel each other out."""
+    kinds: dict[str, str] = {str(each.id): each.type for each in view.passengers}
+    types = [each.type for each in view.active_passengers or view.passengers]
+    lines = [
+        (kinds.get(line["passenger_id"], ""), line["slice_position"], PriceLine(*(line[name] for name in PRINTED)))
+        for line in one.lines
+    ]
+    groups = _groups(lines, types, journeys)
+    changed = tuple(Group(group.label, tuple(it for it in group.lines if it.amount_minor)) for group in groups)
+    return Price(tuple(group for group in changed if group.lines), one.due_minor - one.refund_minor, one.currency)
+
+
 def _groups(
     lines: Iterable[tuple[str, int, Printed]], types: Sequence[str], journeys: Sequence[Journey]
 ) -> tuple[Group, ...]:
@@ -206,3 +225,22 @@ def search_url(ways: Sequence[tuple[str, str, str]], kinds: Sequence[str], cabin
     counts = {"adults": "adult", "children": "child", "infants": "infant"}
     wish += [(name, str(list(kinds).count(kind))) for name, kind in counts.items()]
     return f"/flights?{urlencode([*wish, ('cabin', cabin)])}"
+
+
+def by_type(saved: Iterable[Saved], day: date) -> dict[str, list[Saved]]:
+    """Return an account's saved travellers by what they travel as on `day`."""
+    found: dict[str, list[Saved]] = {}
+    for one in saved:
+        found.setdefault(type_on(one.date_of_birth, day), []).append(one)
+    return found
+
+
+def filled(fields: Mapping[str, Any], saved: Mapping[str, Sequence[Saved]]) -> dict[str, str]:
+    """Return the fields that a press on one of the form's `fill in` buttons sets, by name; nothing for any other."""
+    index = str(fields.get("_fill_in", ""))
+    chosen = fields.get(f"_fill.{index}")
+    one = next((one for group in saved.values() for one in group if str(one.id) == chosen), None)
+    if one is None:
+        return {}
+    values = {"givenName": one.given_name, "familyName": one.family_name, "dateOfBirth": one.date_of_birth.isoformat()}
+    return {f"passengers.{index}.{name}": value for name, value in values.items()}
