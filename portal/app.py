@@ -29,6 +29,7 @@ import portal.checkin.api
 import portal.checkin.pages
 import portal.disruptions.api
 import portal.disruptions.pages
+import portal.disruptions.queries
 import portal.flights.api
 import portal.kit.docs
 import portal.kit.health
@@ -120,6 +121,7 @@ def create_app(settings: Settings) -> Starlette:
     app.state.settings = settings
     app.state.viewer_from_session = portal.accounts.pages.viewer_from_session
     app.state.viewer_from_token = portal.accounts.api.viewer_from_token
+    app.state.changed_by_airline = portal.disruptions.queries.open_changes
     return app
 
 

@@ -25,6 +25,7 @@ from portal.analytics import service as analytics
 from portal.booking import queries as booking_queries
 from portal.booking.queries import Finding
 from portal.checkin import queries as checkin_queries
+from portal.disruptions import queries as disruption_queries
 from portal.flights import service as flights
 from portal.flights.errors import TimetableRefused
 from portal.flights.forms import timetable_rows
@@ -57,6 +58,7 @@ BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (
     booking_queries.broken_books,
     seat_queries.broken_seats,
     checkin_queries.broken_check_ins,
+    disruption_queries.broken_changes,
     ticket_queries.broken_papers,
     watch_queries.broken_waits,
 )

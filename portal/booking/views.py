@@ -28,8 +28,8 @@ class SliceView:
     fare_basis: str = ""
 
     def has_left(self, now: datetime) -> bool:
-        """True once its first flight has left: it can no longer be changed or cancelled."""
-        return self.flights[0].departure_at <= now
+        """True once its first flight has left: it can no longer be changed or cancelled. A cancelled one never does."""
+        return self.flights[0].status != "cancelled" and self.flights[0].leaves_at <= now
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,12 @@ def _wall(value: datetime) -> datetime:
     return value.replace(second=0, microsecond=0)
 
 
+def _late(minutes: int) -> int:
+    if not 0 <= minutes <= 2880:
+        raise ValueError(_("Please give a delay of up to 48 hours; for more, give new times or cancel the flight."))
+    return minutes
+
+
 def _references(given: Any) -> Any:
     """A form gives one text, a program a list."""
     return re.split(r"[\s,;]+", given.strip()) if isinstance(given, str) else given
@@ -81,7 +87,7 @@ class _Ordered(Wire):
 class DelayIn(_Ordered):
     """A delay; the schedule stays as it is. 0 takes it back."""
 
-    minutes: int = Field(ge=0, le=2880)
+    minutes: Annotated[int, AfterValidator(_late)] = Field(description="0 to 2880, which is 48 hours")
 
 
 class RetimeIn(_Ordered):

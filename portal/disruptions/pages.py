@@ -123,7 +123,7 @@ def change_form(request: Request) -> Response:
             ahead = service.look_ahead(session, view, deed)
             room = operations.fittings(session, view.id, deed.aircraft, deed.leaving) if kind == "swap" else []
     except Invalid as no:
-        return _flight_page(request, typed, errors_by_field(no), 422)
+        return _flight_page(request, typed, _errors(typed, no), 422)
     times = operations.new_times(view, deed)
     zones = view.departure.tzinfo, view.arrival.tzinfo
     return render(
@@ -151,7 +151,7 @@ def change(request: Request) -> Response:
             deed = service.deed_of(session, view.id, kind, order)
         _carry_out(view, deed, viewer, reopen=order.reopen)
     except Invalid as no:
-        return _flight_page(request, typed, errors_by_field(no), 422)
+        return _flight_page(request, typed, _errors(typed, no), 422)
     except Conflict as no:
         return see_other(request, f"{FLIGHTS}/{view.public_id}", Notice("stop", f"{no.title}. {no.detail}"))
     done = Notice("good", _("Done. Everybody booked is being told; you can watch it below."))
@@ -175,6 +175,12 @@ def _order(typed: dict[str, str]) -> tuple[str, Order]:
     given = {name: value for name, value in typed.items() if value and name != "kind"}
     known = {field.alias for field in ORDERS[kind].model_fields.values()}
     return kind, parse(ORDERS[kind], {name: value for name, value in given.items() if name in known})  # type: ignore[return-value]  # one of Order
+
+
+def _errors(typed: Mapping[str, str], no: Invalid) -> dict[str, str]:
+    """Every form of the page has a reason; the error stands with the one that was sent."""
+    kind = typed.get("kind", "")
+    return {f"{kind}-reason" if name == "reason" else name: words for name, words in errors_by_field(no).items()}
 
 
 def sale(request: Request) -> Response:

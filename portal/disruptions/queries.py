@@ -71,8 +71,8 @@ CHANGES = text(
     """
     select d.id, d.kind, d.before, d.after, d.reason, d.made_at, u.email, d.state, d.announced_at,
            (count(a.id) filter (where b.status = 'confirmed' or a.told_at is not null))::int, count(a.told_at)::int,
-           (count(a.id) filter (where a.needs_answer))::int,
-           (count(a.id) filter (where a.needs_answer and a.state in ('noted', 'told')))::int,
+           (count(a.id) filter (where a.needs_answer and a.told_at is not null))::int,
+           (count(a.id) filter (where a.needs_answer and a.state = 'told'))::int,
            (count(a.id) filter (where a.state = 'accepted'))::int,
            (count(a.id) filter (where a.state = 'rebooked'))::int,
            (count(a.id) filter (where a.state = 'refunded'))::int
@@ -103,6 +103,7 @@ LISTED = f"""
 } end, f.sale_closed_at is null
     from flights f where {{where}} order by f.departure_at, f.id limit :limit
 """  # noqa: S608 – made of our own words only; what is asked for are parameters
+OPEN_CHANGES = text("select count(*) from affected_bookings where booking_id = :id and state = 'told' and needs_answer")
 RULES = select(*[getattr(ChangeRule, name) for name in RuleRow.__dataclass_fields__])
 ON_FLIGHT = """
     from booking_segments g
@@ -317,6 +318,11 @@ def affected(session: Session, affected_id: UUID) -> Affected | None:
 def changes_of_booking(session: Session, booking_id: UUID) -> list[Affected]:
     """Return what the carrier has changed of a booking and told its traveller, newest first."""
     return [Affected(*row) for row in session.execute(OF_BOOKING, {"id": booking_id})]
+
+
+def open_changes(session: Session, booking_id: UUID) -> int:
+    """Return how many changes by the airline wait for the traveller's answer."""
+    return int(session.scalar(OPEN_CHANGES, {"id": booking_id}) or 0)
 
 
 def affected_by_flight(session: Session, flight_id: int) -> list[Affected]:

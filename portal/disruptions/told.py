@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from portal.disruptions.rules import Affected, choices
 from portal.flights.queries import FlightView
@@ -65,7 +66,15 @@ def told(one: Affected, flight: FlightView) -> Told:
     marked = Side(now.departure, now.arrival, now.aircraft, now.cancelled, **differs)
     may = choices(one.why, by_right=one.by_right) if one.is_open else ()
     return Told(
-        one, flight, _headline(one, flight), _sentence(one, flight), _right(one), _deadline(one), was, marked, may
+        one,
+        flight,
+        _headline(one, flight),
+        _sentence(one, flight),
+        _right(one),
+        _deadline(one, flight),
+        was,
+        marked,
+        may,
     )
 
 
@@ -119,11 +128,12 @@ def _right(one: Affected) -> str:
     return _("You have a right to the whole price of every flight not flown yet, whatever your fare says.")
 
 
-def _deadline(one: Affected) -> str:
+def _deadline(one: Affected, flight: FlightView) -> str:
     if one.refund_at is None or not one.is_open:
         return ""
-    by = {"when": i18n.moment(one.refund_at)}
-    return _("If we hear nothing by %(when)s UTC, the money goes back by itself.") % by
+    when = i18n.moment(one.refund_at.astimezone(ZoneInfo(flight.origin.time_zone)))
+    words = _("If we hear nothing by %(when)s (time in %(city)s), the money goes back by itself.")
+    return words % {"when": when, "city": flight.origin.city}
 
 
 def address(settings: Settings, reference: str) -> str:
