@@ -220,7 +220,37 @@
     });
   };
 
-  const pieces = { "[data-fill]": fill, "[data-combo]": place, "[data-swap]": swap, "[data-stepper]": stepper, "[data-menu]": sum, "[data-hold]": hold,
+  /* The seat map works without this: here a choice shows at its traveller's name and in the list, the next traveller's turn comes by
+     itself, and ↑ ↓ move by rows. */
+  const seatmap = (form) => {
+    const who = all("[name=who]", form);
+    form.addEventListener("change", ({ target }) => {
+      const number = target.name.split(".")[1];
+      if (!number) return;
+      document.getElementById(`list-${number}`).value = target.value;
+      form.querySelector(`#who-${number}`).labels[0].querySelector("small").textContent = target.ariaLabel;
+      say(target.ariaLabel);
+    });
+    form.addEventListener("click", ({ target, detail }) => {
+      if (!detail || !target.name?.startsWith("seat.")) return;
+      const next = who.find((one) => !form.querySelector(`[name="seat.${one.value}"]:checked`));
+      if (next) next.checked = true;
+    });
+    form.addEventListener("keydown", (event) => {
+      const step = { ArrowUp: "previousElementSibling", ArrowDown: "nextElementSibling" }[event.key], cell = event.target.closest("td");
+      if (!step || !cell) return;
+      event.preventDefault();
+      let row = cell.parentElement[step], found;
+      for (; row && !found; row = row[step]) found = row.cells[cell.cellIndex].querySelector(`.${event.target.className}:enabled`);
+      found?.focus();
+      found?.click();
+    });
+    document.querySelector("[data-seatlist]").addEventListener("change", ({ target }) => {
+      all(`[name="${target.name}"]`, form).forEach((one) => (one.checked = one.value === target.value));
+    });
+  };
+
+  const pieces = { "[data-seatmap]": seatmap, "[data-fill]": fill, "[data-combo]": place, "[data-swap]": swap, "[data-stepper]": stepper, "[data-menu]": sum, "[data-hold]": hold,
     "[data-local-time]": localTime, "[data-theme-switch]": theme, "[data-copy]": copy };
   const wake = (root) => {
     for (const [selector, start] of Object.entries(pieces)) {

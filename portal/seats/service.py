@@ -8,7 +8,8 @@ when it is paid. Whatever refuses, the caller rolls back, so that a choice is al
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -69,6 +70,7 @@ def choose_seats(
     changed = [one for _at, one in numbered]
     if not changed:
         return None
+    _check_shared(now, numbered)
     prices = queries.catalogue(session, view.currency)
     plans = {flight: seating.seat_plan(session, flight) for flight in sorted({one.flight_id for one in changed})}
     fresh = [_seat_item(view, prices, plans, at, one) for at, one in numbered]
@@ -221,6 +223,15 @@ def _seat_item(
     amount = rules.seat_price(prices, seat, piece.cabin, rules.seat_term(piece, flight, clock.now()))
     label = f"Seat {seat.name}, {flight.designator}"
     return ItemWish("seat", "seat", label, passenger.id, flight.id, 1, amount, seat.name)
+
+
+def _check_shared(now: Mapping[tuple[int, UUID], str], numbered: Sequence[tuple[int, SeatWish]]) -> None:
+    after = {**now, **{(one.flight_id, one.passenger_id): one.seat for _at, one in numbered}}
+    sitting = Counter((flight, seat) for (flight, _who), seat in after.items())
+    for at, one in numbered:
+        if one.seat and sitting[one.flight_id, one.seat] > 1:
+            sentence = _("Two travellers cannot have the same seat, %(seat)s.") % {"seat": one.seat}
+            raise SeatNotAllowed(sentence, errors=[FieldError(f"{at}.seat", sentence)])
 
 
 def _passenger(view: BookingView, passenger_id: UUID, at: int) -> PassengerView:

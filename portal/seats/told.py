@@ -102,6 +102,11 @@ class Party:
     seats: tuple[tuple[Sitter, str], ...]
     total_minor: int
 
+    @property
+    def names(self) -> list[str]:
+        """The seats from front to back, left to right."""
+        return sorted((seat for _one, seat in self.seats), key=lambda seat: (len(seat), seat))
+
 
 def cabin_word(cabin: str) -> str:
     """Return a cabin's name."""

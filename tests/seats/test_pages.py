@@ -130,7 +130,7 @@ def test_a_seat_that_has_just_gone_is_named_and_the_next_best_ticked(
     [
         ({"seat.3": "12A"}, "for travellers of 12 and over"),
         ({"seat.1": "77Z"}, "There is no seat 77Z"),
-        ({"seat.1": "20A", "seat.2": "20A"}, "Seat 20A has just been taken"),
+        ({"seat.1": "20A", "seat.2": "20A"}, "Two travellers cannot have the same seat, 20A."),
     ],
 )
 def test_a_refused_choice_comes_back_with_its_reason(
