@@ -41,6 +41,7 @@ from portal.search.service import read_offer, reprice
 
 # With it a reloaded page carries the same key, so that going back and on again is the same booking.
 VISIT_COOKIE = "visit"
+STEPS = ("passengers", "extras", "seats", "pay")
 
 
 def review(request: Request) -> Response:
@@ -214,7 +215,8 @@ def name_passengers(request: Request) -> Response:
         return see_other(request, f"/bookings/{view.reference}")
     except Invalid as no:
         return _passengers(request, view, dict(errors_by_field(no)), status=422)
-    return see_other(request, f"/book/{view.reference}/pay")
+    following = "pay" if request.fields.get("_next") == "pay" else "extras"
+    return see_other(request, f"/book/{view.reference}/{following}")
 
 
 def _passengers(request: Request, view: BookingView, errors: dict[str, str], *, status: int) -> Response:
@@ -262,7 +264,8 @@ def _typed(typed: Mapping[str, Any], index: int, one: rules.PassengerView, headi
 def extend(request: Request) -> Response:
     """Hold the seats longer, and go back to the step that asked."""
     view = _read(request)
-    step = "pay" if request.query_params.get("to") == "pay" else "passengers"
+    asked = request.query_params.get("to", "")
+    step = asked if asked in STEPS else "passengers"
     try:
         with db.writing() as session:
             service.extend(session, view.reference, minutes=request.settings.hold_minutes)

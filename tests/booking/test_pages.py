@@ -48,7 +48,7 @@ def held(client: TestClient, settings: Settings, **given: Any) -> str:
 
 def ready(client: TestClient, settings: Settings) -> str:
     reference = held(client, settings)
-    answer = client.post(f"/book/{reference}/passengers", data={**NAMES, **OTHER})
+    answer = client.post(f"/book/{reference}/passengers", data={**NAMES, **OTHER, "_next": "pay"})
     assert answer.headers["location"] == f"/book/{reference}/pay"
     return reference
 
