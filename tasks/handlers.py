@@ -99,11 +99,15 @@ def extend_demo(_: Settings, __: Letter) -> None:
             analytics.ask_refresh(session, clock.now())
 
 
-def note_sale(_: Settings, letter: Letter) -> None:
-    """Mark the days that a sale touched, and have them redone once the rush of these seconds is over."""
+def note_sale(settings: Settings, letter: Letter) -> None:
+    """Mark the days that a sale touched, and have them redone once the rush of these seconds is over.
+
+    A change or a cancellation is told here too: who waits for the seats that came free gets them at once.
+    """
     with db.writing() as session:
         analytics.mark(session, UUID(letter.payload["bookingId"]))
         analytics.ask_refresh(session, clock.now())
+    handlers_watches.offer_freed(settings)
 
 
 def refresh_figures(_: Settings, __: Letter) -> None:

@@ -20,6 +20,11 @@ def serve_lines(settings: Settings, _: Letter) -> None:
     """Note what became of offers, end lines, and offer the seats that came free, one party a transaction."""
     with db.writing() as session:
         service.settle_waits(session)
+    offer_freed(settings)
+
+
+def offer_freed(settings: Settings) -> None:
+    """Offer the seats that are free to who waits for them; one quick look where nobody does."""
     with db.reading() as session:
         lines = queries.lines_to_serve(session, clock.now() + rules.LINE_ENDS)
     for flight_id, cabin in lines:

@@ -10,7 +10,6 @@ from uuid import UUID
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     Field,
     StringConstraints,
     ValidationInfo,
@@ -136,8 +135,17 @@ class TravellerList(Wire):
     next_cursor: None = None
 
 
-def _upper(typed: object) -> object:
-    return typed.strip().upper() or None if isinstance(typed, str) else typed
+def _airport(typed: str) -> str:
+    code = typed.upper()
+    if len(code) != 3 or not (code.isascii() and code.isalpha()):
+        why = _("Please give an airport by its three letters, such as JFK.")
+        raise PydanticCustomError("airport", "{why}", {"why": why})
+    return code
+
+
+Airport = Annotated[
+    str, AfterValidator(_airport), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z]{3}$", "examples": ["JFK"]})
+]
 
 
 class Notifications(Wire):
@@ -150,7 +158,7 @@ class Notifications(Wire):
 class PreferencesChange(Wire):
     """New preferences: what is not given stays, null means none."""
 
-    home_airport: Annotated[str | None, BeforeValidator(_upper), Field(pattern="^[A-Z]{3}$")] = None
+    home_airport: Airport | None = Field(None, description="IATA code")
     seat: Literal["window", "aisle"] | None = None
     meal: Literal["VGML", "VLML", "MOML", "KSML", "GFML", "DBML", "CHML"] | None = Field(None, description="IATA code")
     language: Annotated[str, StringConstraints(max_length=12)] | None = None

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from portal.booking import amending
 from portal.booking.service import expire_lapsed
 from portal.flights.models import Flight
 from portal.kit import db
@@ -152,6 +153,20 @@ def test_a_hold_that_lapses_goes_to_the_next_in_line(settings: Settings) -> None
     assert bookings.broken() == []
     with db.reading() as session:
         assert queries.broken_waits(session) == []
+
+
+def test_what_a_cancellation_gives_back_is_offered_at_once(settings: Settings) -> None:
+    flight = bookings.flight(seats=1)
+    sold = bookings.confirmed(settings, bookings.offer(settings, flight, brand="Flex"))
+    wait = makers.joined(flight)
+    makers.work_off(settings, "analytics.booking")
+    assert makers.state(wait) == "waiting"
+    with db.writing() as session:
+        quote = amending.quote_cancellation(session, sold.reference, actor_id=None)
+        amending.confirm(session, quote.id, key="cancel-it-all")
+    makers.work_off(settings, "analytics.booking")
+    assert makers.state(wait) == "offered"
+    assert bookings.broken() == []
 
 
 def test_a_bought_offer_is_taken(settings: Settings) -> None:
