@@ -25,6 +25,7 @@ import portal.analytics.api
 import portal.analytics.pages
 import portal.booking.api
 import portal.booking.pages
+import portal.booking.paying
 import portal.checkin.api
 import portal.checkin.pages
 import portal.disruptions.api
@@ -78,6 +79,7 @@ BY_STATUS = {
 ROUTES: list[BaseRoute] = [
     *portal.search.pages.routes,
     *portal.booking.pages.routes,
+    *portal.booking.paying.routes,
     *portal.trips.pages.routes,
     *portal.tickets.pages.routes,
     *portal.payments.pages.routes,

@@ -26,6 +26,7 @@ from portal.kit import clock, db, idempotency, outbox
 from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
 from tasks import (
+    handlers_booking,
     handlers_checkin,
     handlers_disruptions,
     handlers_payments,
@@ -173,6 +174,7 @@ HANDLERS: dict[str, Handler] = {
     "mail.account_welcome": welcome,
     "idempotency.sweep": sweep_idempotency,
     "outbox.sweep": sweep_letters,
+    **handlers_booking.HANDLERS,
     **handlers_disruptions.HANDLERS,
     **handlers_payments.HANDLERS,
     **handlers_pricing.HANDLERS,

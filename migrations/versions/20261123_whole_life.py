@@ -336,6 +336,7 @@ def upgrade() -> None:
         sa.Column("amount_minor", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.CheckConstraint("amount_minor <> 0", name=op.f("ck_ledger_lines_amount_not_zero")),
+        sa.CheckConstraint("position >= 0", name=op.f("ck_ledger_lines_position_counted")),
         sa.ForeignKeyConstraint(["entry_id"], ["ledger_entries.id"], name=op.f("fk_ledger_lines_entry_id")),
         sa.PrimaryKeyConstraint("entry_id", "position", name=op.f("pk_ledger_lines")),
     )
@@ -824,10 +825,10 @@ def upgrade() -> None:
         "ix_charges_item_id", "charges", ["item_id"], unique=False, postgresql_where=sa.text("item_id is not null")
     )
     op.create_foreign_key(
-        op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_charges_amendment_id"), "charges", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
-        op.f("fk_charges_amendment_id"), "charges", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
     )
     op.add_column("documents", sa.Column("amendment_id", sa.Uuid(), nullable=True))
     op.add_column("documents", sa.Column("paper_id", sa.Uuid(), nullable=True))
@@ -905,6 +906,20 @@ def upgrade() -> None:
         """alter table tickets add constraint ck_tickets_status_known CHECK (((status)::text = ANY ((ARRAY['open'::character varying, 'exchanged'::character varying, 'refunded'::character varying, 'void'::character varying])::text[])))"""
     )
     op.execute("""
+    create function drop_check_in() returns trigger language plpgsql as $$
+    begin
+        delete from check_ins
+        where ticket_number = new.ticket_number and coupon_position = new.position and boarded_at is null;
+        return null;
+    end $$
+    """)
+    op.execute("""
+    -- A pass is good only as long as its coupon: who is refunded or rebooked by the carrier is no longer checked in.
+    create trigger coupons_drop_check_in after update of status on coupons
+        for each row when (old.status = 'checked_in' and new.status in ('refunded', 'void'))
+        execute function drop_check_in()
+    """)
+    op.execute("""
 insert into carrier_change_rules (kind, scope, minutes, source, valid_from) values
     ('refund', 'domestic', 180, '14 CFR 260.2, significantly delayed or changed flight, (1) and (2)', '2024-10-28'),
     ('refund', 'international', 360, '14 CFR 260.2, significantly delayed or changed flight, (1) and (2)', '2024-10-28'),
@@ -919,7 +934,7 @@ declare
 begin
     if exists (
         select from ledger_lines where entry_id = entry group by currency having sum(amount_minor) <> 0
-    ) or (select count(*) from ledger_lines where entry_id = entry) < 2 then
+    ) or (select count(*) from ledger_lines where entry_id = entry and position in (0, 1)) < 2 then
         raise exception 'ledger entry % does not add up to nothing', entry using errcode = 'check_violation';
     end if;
     return null;
@@ -937,7 +952,7 @@ create constraint trigger ledger_entries_balance after insert on ledger_entries
     """)
     op.execute("""
 create constraint trigger ledger_lines_balance after insert on ledger_lines
-    deferrable initially deferred for each row execute function ledger_entry_balances()
+    deferrable initially deferred for each row when (new.position > 1) execute function ledger_entry_balances()
     """)
     op.execute("""
 create trigger ledger_entries_stay before update or delete or truncate on ledger_entries
@@ -990,6 +1005,12 @@ cross join lateral (values
 
 
 def downgrade() -> None:
+    op.execute("""
+    drop trigger if exists coupons_drop_check_in on coupons
+    """)
+    op.execute("""
+    drop function if exists drop_check_in()
+    """)
     op.execute("""
 drop trigger ledger_lines_stay on ledger_lines
     """)
@@ -1049,8 +1070,8 @@ drop function ledger_entry_balances()
     op.drop_index("uq_documents_paper_id", table_name="documents", postgresql_where=sa.text("paper_id is not null"))
     op.drop_column("documents", "paper_id")
     op.drop_column("documents", "amendment_id")
-    op.drop_constraint(op.f("fk_charges_amendment_id"), "charges", type_="foreignkey")
     op.drop_constraint(op.f("fk_charges_item_id"), "charges", type_="foreignkey")
+    op.drop_constraint(op.f("fk_charges_amendment_id"), "charges", type_="foreignkey")
     op.drop_index("ix_charges_item_id", table_name="charges", postgresql_where=sa.text("item_id is not null"))
     op.drop_index("ix_charges_amendment_id", table_name="charges", postgresql_where=sa.text("amendment_id is not null"))
     op.drop_column("charges", "item_id")

@@ -70,9 +70,7 @@ def choose_items(
 def _choose_held(session: Session, booking: Booking, kinds: frozenset[str], wishes: Sequence[ItemWish]) -> None:
     if session.scalar(select(Booking.expires_at <= func.clock_timestamp()).where(Booking.id == booking.id)):
         raise errors.HoldExpired(_("Your seats went back on sale and nothing was charged. Please search again."))
-    under_way = payment_queries.open_payment(session, booking.id)
-    if under_way is not None:
-        raise errors.PaymentUnderWay(under_way.id)
+    records.require_no_payment(session, booking)
     records.drop_items(session, booking, kinds)
     rows = records.item_rows(wishes)
     records.add_items(session, booking.id, rows)

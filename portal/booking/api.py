@@ -22,6 +22,7 @@ from portal.booking.errors import (
 )
 from portal.booking.forms import (
     BookingOut,
+    CreditCode,
     HoldWish,
     MoneyWire,
     NewBooking,
@@ -33,8 +34,8 @@ from portal.booking.forms import (
 from portal.booking.queries import Access, booking_access, booking_view
 from portal.booking.rules import BookingView
 from portal.flights.errors import FlightClosed, SoldOut
-from portal.kit import clock, db, grants, i18n, ids
-from portal.kit.errors import FieldError, Invalid, PortalError
+from portal.kit import clock, db, grants, i18n, ids, limits
+from portal.kit.errors import FieldError, PortalError
 from portal.kit.i18n import gettext as _
 from portal.kit.openapi import operation
 from portal.kit.replay import scope_of
@@ -42,28 +43,44 @@ from portal.kit.web import Request, endpoint
 from portal.payments import gateway
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
-from portal.payments.errors import PaymentRefused, UnknownPayment
+from portal.payments.errors import (
+    CreditEmpty,
+    CreditExpired,
+    CreditUnknown,
+    OtherCurrency,
+    PaymentRefused,
+    PayOnPage,
+    UnknownPayment,
+)
 from portal.payments.models import Payment
 from portal.payments.queries import PaymentView
 from portal.payments.rules import OPEN, refusal
+from portal.pricing.errors import PromotionRefused
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.rules import Offer
 from portal.search.service import read_offer
 
-HOLD_REFUSALS = (SoldOut, FlightClosed, OfferExpired, OfferUnknown, OffersDoNotFit, PriceChanged)
-PAY_REFUSALS = (PaymentRefused, UnknownBooking, HoldExpired, AlreadyPaid, NamesMissing, PaymentUnderWay, PriceMismatch)
+HOLD_REFUSALS = (SoldOut, FlightClosed, OfferExpired, OfferUnknown, OffersDoNotFit, PriceChanged, PromotionRefused)
+CREDIT_REFUSALS = (CreditUnknown, CreditExpired, CreditEmpty, OtherCurrency, PayOnPage, PaymentRefused)
+PAY_REFUSALS = (
+    *CREDIT_REFUSALS,
+    UnknownBooking,
+    HoldExpired,
+    AlreadyPaid,
+    NamesMissing,
+    PaymentUnderWay,
+    PriceMismatch,
+)
 
 
 @operation("Hold seats and name who flies", body=NewBooking, answer=BookingOut, status=201, errors=HOLD_REFUSALS)
 def create(request: Request, body: NewBooking) -> Response:
     """Hold the offers for these travellers; without a sign-in the answer carries a token for this one booking."""
-    if body.promo_code:
-        raise Invalid(errors=[FieldError("promoCode", _("We do not know this code."))])
     offers = tuple(_offer(request, at, token) for at, token in enumerate(body.offer_ids))
     user_id = request.viewer.id if request.viewer else None
     expected = body.expected_total.money if body.expected_total else None
     minutes = request.settings.hold_minutes
-    wish = HoldWish(offers, _key(request), user_id, i18n.locale.get(), minutes, expected)
+    wish = HoldWish(offers, _key(request), user_id, i18n.locale.get(), minutes, expected, body.promo_code)
     with db.writing() as session:
         booking = service.hold(session, wish, body.wish())
     token = None if request.viewer else grants.booking_token(request.settings, booking.reference)
@@ -108,23 +125,46 @@ def extend(request: Request) -> Response:
         return JSONResponse(_wire(booking_view(session, view.reference)))
 
 
-@operation("Pay by a card's token", body=NewPayment, answer=PaymentOut, status=201, errors=PAY_REFUSALS)
+@operation(
+    "Pay by a card's token, by a credit, or on the payment page",
+    body=NewPayment,
+    answer=PaymentOut,
+    status=201,
+    errors=PAY_REFUSALS,
+)
 def pay(request: Request, body: NewPayment) -> Response:
     """Charge what is due: 201 paid or action required, 202 not known yet, 402 refused."""
     view = _mine(request)
-    wish = PayWish(_key(request), "card", gateway.name(request.settings), body.amount.money)
+    if body.method == "credit":
+        return _pay_by_credit(request, view.reference, body)
+    if body.method == "card" and not gateway.takes_tokens(request.settings):
+        raise PayOnPage(_("Send method page, and the payer to the address in the answer."))
+    amount = body.amount.money if body.amount else None
+    wish = PayWish(_key(request), body.method, gateway.name(request.settings), amount)
     with db.writing() as session:
         payment = service.begin_payment(session, view.reference, wish)
     if payment.state in OPEN:
         path = f"/book/{view.reference}/payments/{payment.id}"
         order = payments.order(payment, description=view.reference, return_path=path)
-        outcome = gateway.charge(request.settings, order, body.token)
+        if body.method == "card":
+            outcome = gateway.charge(request.settings, order, body.token or "")
+        else:
+            outcome = gateway.start(request.settings, order)
         with db.writing() as session:
             payment = service.settle_payment(session, payment.id, outcome)
     if payment.state in ("declined", "abandoned"):
         raise _refused(payment)
     location = {"Location": f"/api/bookings/{view.reference}/payments/{payment.id}"}
-    return _answer(request, payment, 202 if payment.state == "pending" else 201, location)
+    return _answer(request, payment, 202 if payment.state in ("pending", "under_review") else 201, location)
+
+
+def _pay_by_credit(request: Request, reference: str, body: NewPayment) -> Response:
+    limits.check(request.settings, "credit", limits.caller(request.scope))
+    amount = body.amount.money if body.amount else None
+    wish = CreditCode(credit=body.token or "", key=_key(request), amount=amount)
+    with db.writing() as session:
+        used = service.redeem_credit(session, reference, wish)
+    return _answer(request, used, 201, {"Location": f"/api/bookings/{reference}/payments/{used.id}"})
 
 
 def _refused(payment: Payment) -> PortalError:

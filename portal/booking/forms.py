@@ -10,7 +10,7 @@ from uuid import UUID
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from portal.booking import actions, rules
 from portal.flights.queries import FlightView
@@ -120,12 +120,39 @@ class ChosenOffers(Wire):
     key: Annotated[str, StringConstraints(pattern=r"^[\w.~-]{8,100}$")]
 
 
-class NewPayment(Wire):
-    """A card to be charged, by the gateway's token for it; card numbers never come here."""
+class CreditCode(Wire):
+    """A travel credit to pay by, as typed on the page."""
 
-    method: Literal["card"]
-    token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    amount: MoneyWire
+    credit: Annotated[str, StringConstraints(max_length=64)]
+    key: str
+    amount: Money | None = None
+
+    @field_validator("credit")
+    @classmethod
+    def _is_given(cls, typed: str) -> str:
+        if not typed:
+            raise ValueError(_("Please type the code of your credit."))
+        return typed
+
+
+class NewPayment(Wire):
+    """How to pay: a card by the gateway's token for it, a travel credit by its code, or the gateway's own page.
+
+    Card numbers never come here. `amount` must be the balance; of a credit it may be less, and left out it is all that
+    the credit is good for.
+    """
+
+    method: Literal["card", "credit", "page"]
+    token: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    amount: MoneyWire | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> NewPayment:
+        if self.method != "page" and self.token is None:
+            raise ValueError(_("Please name the card or the credit by its token."))
+        if self.method != "credit" and self.amount is None:
+            raise ValueError(_("Please say the amount that you mean to pay."))
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +165,7 @@ class HoldWish:
     locale: str = "en"
     minutes: int = 15
     expected: Money | None = None
+    promo_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +188,13 @@ class PayWish:
 
 
 class PaymentOut(Wire):
-    """One attempt to pay. Pending: the bank has not answered yet; ask again. Action required: send the payer there."""
+    """One attempt to pay. Pending: the bank has not answered yet; ask again. Action required: send the payer there.
+
+    Under review: the gateway took another sum than it was asked for; our staff look at it.
+    """
 
     id: UUID
-    status: Literal["pending", "action_required", "succeeded", "declined", "abandoned"]
+    status: Literal["pending", "action_required", "succeeded", "declined", "abandoned", "under_review"]
     amount: MoneyWire
     action_url: str | None
     decline_code: str | None

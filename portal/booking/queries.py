@@ -14,6 +14,7 @@ from portal.booking.models import Amendment, Booking, Charge, Item, Passenger, S
 from portal.booking.views import AmendmentView, BookingView, ChargeView, ItemView, PassengerView, SliceView
 from portal.flights.queries import FlightView, broken_counters, flights_by_id
 from portal.kit import ids
+from portal.payments.queries import LEDGER_BOOKS
 
 __all__ = [
     "AmendmentView",
@@ -297,6 +298,7 @@ BOOKS: dict[str, str] = {
         select b.reference, 'passenger ' || p.position || ' has no name'
         from bookings b join passengers p on p.booking_id = b.id
         where b.status = 'confirmed' and (p.ticket_name is null or b.contact_email is null)""",
+    **LEDGER_BOOKS,
 }
 
 

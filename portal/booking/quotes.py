@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from portal.booking import errors, reckoning, records, rules
+from portal.booking import errors, queries, reckoning, records, rules, told
 from portal.booking.models import Amendment, Booking, Coupon, Item, Segment, Ticket
 from portal.booking.records import ItemWish, Plan
 from portal.booking.views import BookingView, PassengerView, SliceView
@@ -18,6 +18,7 @@ from portal.flights.queries import flights_by_id
 from portal.kit import clock
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
+from portal.pricing import promotions
 from portal.pricing.service import load_book
 from portal.search.rules import Offer
 
@@ -270,3 +271,29 @@ def require_possible(session: Session, view: BookingView, amendment: Amendment) 
     no = no or (None if payload["rule"] == "carrier" else _checked_in(session, travellers, slices))
     if no:
         raise errors.ActionClosed(no)
+
+
+def promotion_lines(session: Session, booking: Booking, code: str, *, customer: str | None) -> list[dict[str, Any]]:
+    """Take a use of the promotion for the booking, and return what comes off, line by line; raises PromotionRefused."""
+    view = queries.booking_by_id(session, booking.id)
+    if view is None:
+        raise errors.UnknownBooking()
+    found = promotions.take(
+        session,
+        code=code,
+        holder=booking.id,
+        customer=customer,
+        slices=[told.promoted(piece) for piece in view.slices],
+        fares=told.paid_fares(view),
+        currency=booking.currency,
+    )
+    return [
+        reckoning.line(
+            one.line.code,
+            one.line.label,
+            one.line.amount_minor,
+            passenger_id=view.passengers[one.who].id,
+            slice_position=one.slice_position,
+        )
+        for one in found
+    ]

@@ -174,6 +174,12 @@ def change(
     return Reckoning(tuple(lines), fee * sum(one.takes_seat for one in travellers))
 
 
+def price_of(view: BookingView, piece: SliceView) -> int:
+    """Return what a direction costs who still flies: fare, taxes and fees, without extras and penalties."""
+    sums = [standing(view.charges, one.id, piece.position) for one in view.active_passengers]
+    return sum(amount for one in sums for (code, _label), amount in one.items() if code not in (*EXTRAS, *FEES))
+
+
 def _kept(left: int, travellers: Sequence[PassengerView], at: int) -> list[dict[str, Any]]:
     each = money.split(left, [1] * len(travellers))
     return [

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -34,8 +34,11 @@ from portal.booking.models import (
     Slice,
     Ticket,
 )
+from portal.flights.queries import FlightView
 from portal.kit import ids
+from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
+from portal.payments import queries as payment_queries
 from portal.search.rules import Offer
 
 REFERENCE_TRIES = 20
@@ -157,6 +160,26 @@ def _charge_rows(passengers: Sequence[dict[str, Any]], offers: Sequence[Offer]) 
     ]
 
 
+def passenger_rows(
+    party: Sequence[str], names: NameWish | None, flights: Iterable[Iterable[FlightView]]
+) -> list[dict[str, Any]]:
+    """Return a row for each of the party, named where names came along; raises Invalid."""
+    rows: list[dict[str, Any]] = [{"id": uuid4(), "position": at, "type": kind} for at, kind in enumerate(party)]
+    if names is None:
+        return rows
+    check_names(names, party, [flight.departs_on for piece in flights for flight in piece])
+    return [
+        {**row, **rules.name_fields(one)} for row, one in zip(rows, rules.in_party_order(names.passengers), strict=True)
+    ]
+
+
+def check_names(names: NameWish, party: Sequence[str], days: Sequence[date]) -> None:
+    """Raise Invalid, with a sentence at each wrong field, unless these people are this party and may fly then."""
+    wrong = rules.traveller_errors(names.passengers, party, days)
+    if wrong:
+        raise Invalid(errors=wrong)
+
+
 def issue_tickets(session: Session, booking: Booking) -> int:
     """Issue a ticket for each passenger with a coupon for each flight; returns how many flights there are."""
     return len(set(session.scalars(ISSUE, {"id": booking.id}).all()))
@@ -175,6 +198,12 @@ def append_lines(
 
 def _typed(line: dict[str, Any]) -> dict[str, Any]:
     return {name: UUID(value) if name.endswith("_id") and value else value for name, value in line.items()}
+
+
+def drop_lines(session: Session, booking_id: UUID, code: str) -> int:
+    """Take a hold's lines of this code off again, and return their sum."""
+    gone = delete(Charge).where(Charge.booking_id == booking_id, Charge.code == code)
+    return sum(session.scalars(gone.returning(Charge.amount_minor)))
 
 
 def item_rows(wishes: Sequence[ItemWish]) -> list[dict[str, Any]]:
@@ -311,3 +340,10 @@ def move_items(session: Session, moved: dict[str, Any]) -> None:
     for one, flight_id in moved["move"]:
         session.execute(update(Item).where(Item.id == UUID(one)).values(flight_id=flight_id))
     session.flush()
+
+
+def require_no_payment(session: Session, booking: Booking) -> None:
+    """Raise PaymentUnderWay while the end of a payment for the booking is not known."""
+    under_way = payment_queries.open_payment(session, booking.id)
+    if under_way is not None:
+        raise errors.PaymentUnderWay(under_way.id)

@@ -6,29 +6,30 @@ row, its payment, its claims on seats, the cabins. The database's clock decides 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
-from typing import Any
-from uuid import UUID, uuid4
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from portal.booking import amending, errors, queries, records, rules
-from portal.booking.forms import HoldWish, NameWish, PayWish
+from portal.booking import amending, errors, queries, quotes, records, rules
+from portal.booking.forms import CreditCode, HoldWish, NameWish, PayWish
 from portal.booking.models import Amendment, Booking, Passenger
 from portal.flights.errors import ClaimsLost, FlightClosed
 from portal.flights.queries import FlightView, flights_by_id
 from portal.flights.service import SeatWish, extend_claims, release_claims, sell_claims, take_seats
 from portal.kit import audit, clock, outbox
-from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.idempotency import KeyReused
 from portal.kit.money import Money
-from portal.payments import queries as payment_queries
+from portal.payments import credits
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.payments.rules import OPEN, UNDECIDED, Outcome
+from portal.pricing import promotions
+from portal.pricing.discounts import LINE
+from portal.pricing.errors import PromotionRefused
 from portal.search.rules import Offer
 
 SAME_KEY = text("select pg_advisory_xact_lock(hashtextextended(:key, 0))")
@@ -47,9 +48,12 @@ def hold(session: Session, wish: HoldWish, names: NameWish | None = None) -> Boo
         return _same(known, wish)
     flights = _flights(session, wish.offers)
     _check_offers(wish, flights)
-    passengers = _passenger_rows(wish.offers[0].party.types, names, flights)
+    passengers = records.passenger_rows(wish.offers[0].party.types, names, flights)
     booking = records.insert(session, wish, names)
     records.insert_parts(session, booking, wish.offers, passengers)
+    if wish.promo_code:
+        _promote(session, booking, wish.promo_code)
+    _check_price(wish, booking)
     seats = wish.offers[0].party.seats
     wishes = [SeatWish(flight, offer.cabin, seats) for offer in wish.offers for flight in offer.flight_ids]
     take_seats(session, holder=booking.id, wishes=wishes, minutes=wish.minutes)
@@ -66,9 +70,42 @@ def _check_offers(wish: HoldWish, flights: Sequence[Sequence[FlightView]]) -> No
     no = rules.offers_problem(wish.offers) or rules.order_problem(flights)
     if no:
         raise errors.OffersDoNotFit(no)
-    total = Money(sum(offer.total_minor for offer in wish.offers), wish.offers[0].currency)
-    if wish.expected not in (None, total):
+
+
+def _check_price(wish: HoldWish, booking: Booking) -> None:
+    """Who names a price may name it with or without the promotion; it is never more than that."""
+    total = Money(booking.total_minor, booking.currency)
+    whole = Money(sum(offer.total_minor for offer in wish.offers), booking.currency)
+    if wish.expected not in (None, total, whole):
         raise errors.PriceChanged(_("The price is not the one you named."), total=total)
+
+
+def use_promotion(session: Session, reference: str, code: str) -> Booking:
+    """Let a hold be bought with this promotion instead of what it had; an empty code takes the promotion off.
+
+    Raises PromotionRefused with the reason, HoldExpired, NotHeld, PaymentUnderWay; the transaction must be rolled back.
+    """
+    booking = _held(session, reference)
+    records.require_no_payment(session, booking)
+    promotions.release(session, holder=booking.id)
+    booking.total_minor -= records.drop_lines(session, booking.id, LINE)
+    if code.strip():
+        _promote(session, booking, code)
+    session.flush()
+    return booking
+
+
+def _promote(session: Session, booking: Booking, code: str) -> None:
+    lines = quotes.promotion_lines(session, booking, code, customer=_customer(booking))
+    records.append_lines(session, booking, lines)
+    booking.total_minor += sum(int(line["amount_minor"]) for line in lines)
+    session.flush()
+
+
+def _customer(booking: Booking) -> str | None:
+    if booking.user_id is not None:
+        return str(booking.user_id)
+    return booking.contact_email.lower() if booking.contact_email else None
 
 
 def _flights(session: Session, offers: Sequence[Offer]) -> list[list[FlightView]]:
@@ -79,24 +116,6 @@ def _flights(session: Session, offers: Sequence[Offer]) -> list[list[FlightView]
     return [[known[flight] for flight in offer.flight_ids] for offer in offers]
 
 
-def _passenger_rows(
-    party: Sequence[str], names: NameWish | None, flights: Iterable[Iterable[FlightView]]
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = [{"id": uuid4(), "position": at, "type": kind} for at, kind in enumerate(party)]
-    if names is None:
-        return rows
-    _check_names(names, party, [flight.departs_on for piece in flights for flight in piece])
-    return [
-        {**row, **rules.name_fields(one)} for row, one in zip(rows, rules.in_party_order(names.passengers), strict=True)
-    ]
-
-
-def _check_names(names: NameWish, party: Sequence[str], days: Sequence[date]) -> None:
-    wrong = rules.traveller_errors(names.passengers, party, days)
-    if wrong:
-        raise Invalid(errors=wrong)
-
-
 def name_passengers(session: Session, reference: str, wish: NameWish) -> Booking:
     """Say who flies and where the tickets go; again replaces what was said before.
 
@@ -104,16 +123,15 @@ def name_passengers(session: Session, reference: str, wish: NameWish) -> Booking
     money is on its way).
     """
     booking = _held(session, reference)
-    under_way = payment_queries.open_payment(session, booking.id)
-    if under_way is not None:
-        raise errors.PaymentUnderWay(under_way.id)
+    records.require_no_payment(session, booking)
     found = select(Passenger).where(Passenger.booking_id == booking.id).order_by(Passenger.position)
     rows = session.scalars(found).all()
-    _check_names(wish, [row.type for row in rows], queries.travel_days(session, booking.id))
+    records.check_names(wish, [row.type for row in rows], queries.travel_days(session, booking.id))
     for row, one in zip(rows, rules.in_party_order(wish.passengers), strict=True):
         for field, value in rules.name_fields(one).items():
             setattr(row, field, value)
     booking.contact_email, booking.contact_phone = wish.email, wish.phone
+    promotions.identify(session, holder=booking.id, customer=_customer(booking) or "")
     session.flush()
     return booking
 
@@ -158,9 +176,10 @@ def expire_lapsed(session: Session) -> int:
 
 
 def _expire(session: Session, booking: Booking, *, refund_id: UUID | None = None) -> None:
-    release_claims(session, holder=booking.id)
     if booking.paid_minor:
         refund_id = _part_back(session, booking)
+    promotions.release(session, holder=booking.id)
+    release_claims(session, holder=booking.id)
     _become(booking, "expired")
     booking.ended_at = clock.now()
     session.flush()
@@ -237,6 +256,36 @@ def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
     )
 
 
+def redeem_credit(session: Session, reference: str, wish: CreditCode) -> Payment:
+    """Pay by a travel credit, at once: `wish.amount`, or all that is due and that the credit is good for.
+
+    What is then still due is paid otherwise; a hold that lapses first gives the credit back. The same key pays once.
+    Raises CreditUnknown, CreditExpired, CreditEmpty, OtherCurrency, PriceMismatch (more than is due), and what
+    `begin_payment` raises.
+    """
+    booking = records.locked(session, reference)
+    same = session.scalar(select(Payment).where(Payment.payable == booking.id, Payment.idempotency_key == wish.key))
+    if same is not None:
+        return same
+    waiting = amending.require_payable(session, booking) if booking.status == "confirmed" else None
+    due = Money(_due(session, booking, waiting), booking.currency)
+    records.require_no_payment(session, booking)
+    amount = wish.amount or Money(min(due.minor, credits.look(session, wish.credit).remaining_minor), due.currency)
+    if amount.currency != due.currency or not 0 < amount.minor <= due.minor:
+        raise errors.PriceMismatch(balance=due)
+    _keep_while_paying(session, booking, waiting)
+    payment = payments.redeem(
+        session,
+        code=wish.credit,
+        payable=booking.id,
+        amount_minor=amount.minor,
+        currency=due.currency,
+        key=wish.key,
+        purpose=waiting.id if waiting else None,
+    )
+    return settle_payment(session, payment.id, Outcome("succeeded"))
+
+
 def _go_on(undecided: Payment, wish: PayWish) -> Payment:
     if (undecided.method, undecided.state, wish.method) != ("page", "action_required", "page"):
         raise errors.PaymentUnderWay(undecided.id)
@@ -310,9 +359,10 @@ def _sold(session: Session, booking: Booking, payment: Payment) -> bool:
     """Confirm, and sell the seats last of all: the cabins are locked no longer than needed. False: seats are gone."""
     try:
         with session.begin_nested():
+            promotions.confirm(session, holder=booking.id)
             flights = _confirm(session, booking, payment)
             sell_claims(session, holder=booking.id, expected=flights)
-    except ClaimsLost:
+    except (ClaimsLost, PromotionRefused):
         return False
     return True
 

@@ -13,11 +13,12 @@ from uuid import UUID
 from portal.accounts.queries import Saved
 from portal.accounts.rules import type_on
 from portal.booking.rules import BookingView, printed_lines
-from portal.booking.views import AmendmentView
+from portal.booking.views import AmendmentView, SliceView
 from portal.flights.queries import FlightView
 from portal.kit.i18n import gettext as _
 from portal.kit.i18n import ngettext
 from portal.places.queries import Place
+from portal.pricing.discounts import LINE, PaidFare, PromotedSlice
 from portal.pricing.rules import PriceLine
 from portal.search.rules import Offer
 from portal.search.told import Leg, Stop
@@ -244,3 +245,26 @@ def filled(fields: Mapping[str, Any], saved: Mapping[str, Sequence[Saved]]) -> d
         return {}
     values = {"givenName": one.given_name, "familyName": one.family_name, "dateOfBirth": one.date_of_birth.isoformat()}
     return {f"passengers.{index}.{name}": value for name, value in values.items()}
+
+
+def promoted(piece: SliceView) -> PromotedSlice:
+    """Return what a promotion needs to know of a direction."""
+    days = tuple(flight.departs_on for flight in piece.flights)
+    ends = piece.origin.code, piece.destination.code
+    return PromotedSlice(piece.position, *ends, piece.cabin, piece.brand, days)
+
+
+def paid_fares(view: BookingView) -> list[PaidFare]:
+    """Return what each traveller pays as fare in each direction, before taxes."""
+    places = {one.id: at for at, one in enumerate(view.passengers)}
+    sums: dict[tuple[int, int], int] = {}
+    for line in view.charges:
+        if line.code == "fare" and line.passenger_id is not None:
+            at = places[line.passenger_id], line.slice_position
+            sums[at] = sums.get(at, 0) + line.amount_minor
+    return [PaidFare(who, piece, amount) for (who, piece), amount in sums.items()]
+
+
+def promotion_code(view: BookingView) -> str:
+    """Return the promotion that the booking is bought with, as its line names it; empty without one."""
+    return next((line.label.rpartition(" ")[2] for line in view.charges if line.code == LINE), "")

@@ -69,6 +69,21 @@ class NewCancellation(Wire):
     slice_indexes: list[Annotated[int, Field(ge=0, le=9)]] | None = Field(None, min_length=1, max_length=6)
     refund_to: Literal["original", "credit"] = "original"
 
+    def command(self) -> dict[str, Any]:
+        """Return it as amending.quote_cancellation takes it."""
+        ids, slices = self.passenger_ids, self.slice_indexes
+        return {"passenger_ids": ids, "slice_positions": slices, "refund_to": self.refund_to}
+
+
+def cancellation_fields(typed: dict[str, Any]) -> dict[str, Any]:
+    """Return what the page's form says in the API's words; of the lists only the one that `part` names counts."""
+    parts = {"people": ("passengerIds", typed["passenger"]), "slices": ("sliceIndexes", typed["slice"])}
+    fields: dict[str, Any] = {"refundTo": typed["refund"]}
+    if typed["part"] in parts:
+        name, chosen = parts[typed["part"]]
+        fields[name] = chosen
+    return fields
+
 
 class NewChange(Wire):
     """Which direction (from 0) is to be flown by which offer's flights; the offer is for who still flies."""

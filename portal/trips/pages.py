@@ -83,7 +83,10 @@ def booking(request: Request) -> Response:
     if request.path_params["reference"] != view.reference:
         return see_other(request, f"/bookings/{view.reference}")
     mine = _may(may_manage, request, view)
-    return render(request, "trips/booking.html", block="booking", **_shown(view, now, mine=mine))
+    with db.reading() as session:
+        changed: int = request.app.state.changed_by_airline(session, view.id)
+    shown = _shown(view, now, mine=mine)
+    return render(request, "trips/booking.html", block="booking", **shown, changed_by_airline=changed)
 
 
 def _seen(request: Request, rule: Any, **more: Any) -> BookingView:
@@ -209,6 +212,7 @@ def _change_page(request: Request, view: BookingView, errors: dict[str, str], st
         except Invalid as no:
             errors, status = {"on": next(iter(errors_by_field(no).values()), no.detail)}, no.status
     shown = {"booking": view, "able": able, "piece": piece, "found": found, "asked": given.get("on", "")}
+    shown["ways"] = [(one.position, f"{one.origin.city} – {one.destination.city}") for one in able]
     shown["fee_minor"] = told.change_fee(view, piece, now) if piece else 0
     return render(request, "trips/change.html", block="found", status=status, **shown, errors=errors)
 
@@ -280,7 +284,7 @@ def quote(request: Request) -> Response:
 def _quote_page(request: Request, view: BookingView, one: AmendmentView, problem: str, status: int) -> Response:
     with db.reading() as session:
         flights = service.new_flights(session, one)
-    shown = {"booking": view, "one": one, "problem": problem, "heading": told.kind_words(one)}
+    shown: dict[str, Any] = {"booking": view, "one": one, "problem": problem, "heading": told.kind_words(one)}
     shown |= {"effects": told.effects(view, one), "rule": told.rule_words(one), "way": told.refund_words(one)}
     shown |= {"price": price_of_amendment(view, one, [journey(piece.flights) for piece in view.slices])}
     shown |= {"trip": journey(flights) if flights else None, "over": one.has_lapsed(clock.now())}

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from portal.booking.actions import available_actions
-from portal.booking.rules import BookingView
+from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.places.queries import Place
 from portal.pricing.rules import Brand
@@ -34,29 +33,6 @@ class OwnTrip:
     def href(self) -> str:
         """The trip's page."""
         return f"/bookings/{self.reference}"
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """What cannot be done now, and why."""
-
-    labels: str
-    reason: str
-
-
-def closed_actions(view: BookingView, now: datetime) -> tuple[Closed, ...]:
-    """Return what the traveller of a paid booking may look for in vain, with the reason; a reason stands once."""
-    labels = {
-        "selectSeats": _("Choose seats"),
-        "change": _("Change a flight"),
-        "cancel": _("Cancel"),
-        "checkIn": _("Check in"),
-    }
-    by_reason: dict[str, list[str]] = {}
-    for action, reason in available_actions(view, now).items():
-        if action in labels and reason is not None:
-            by_reason.setdefault(reason, []).append(labels[action])
-    return tuple(Closed(" · ".join(names), reason) for reason, names in by_reason.items())
 
 
 def ahead_and_behind(trips: Sequence[OwnTrip], now: datetime) -> tuple[list[OwnTrip], list[OwnTrip]]:
@@ -103,3 +79,11 @@ def _terms(one: Brand) -> BrandTerms:
         KINDS[one.refund],
         one.refund_penalty_minor,
     )
+
+
+def day(typed: str) -> date:
+    """Return the day that an ISO text names; raises Invalid."""
+    try:
+        return date.fromisoformat(typed)
+    except ValueError:
+        raise Invalid(errors=[FieldError("on", _("Please give a day, such as 2027-03-01."))]) from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import date
+from email.message import EmailMessage
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,10 +14,17 @@ from portal.booking.errors import UnknownAmendment, UnknownBooking
 from portal.booking.models import Booking
 from portal.booking.queries import amendment, booking_view
 from portal.booking.rules import BookingView, knows_name
-from portal.booking.views import AmendmentView
-from portal.kit import audit, limits
+from portal.booking.views import AmendmentView, SliceView
+from portal.flights.queries import FlightView, flights_by_id
+from portal.kit import audit, i18n, limits, mail, outbox, signing
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
+from portal.pricing.rules import TYPES, Party
+from portal.search.forms import Criteria, SliceWish
+from portal.search.rules import SearchResult
+from portal.search.service import search
+from portal.trips import told
+from portal.trips.errors import LinkLapsed
 from portal.trips.forms import LookUp
 
 
@@ -55,3 +64,64 @@ def amendment_of(session: Session, booking_id: UUID, amendment_id: str, *kinds: 
     if found is None or found.booking_id != booking_id or (kinds and found.kind not in kinds):
         raise UnknownAmendment()
     return found
+
+
+LINK, LINK_SECONDS = "manage-link", 1800
+
+
+def other_flights(session: Session, view: BookingView, piece: SliceView, on: date, settings: Settings) -> SearchResult:
+    """Return the flights of a day on a direction's way, for who still flies, in its cabin and the booking's currency.
+
+    Raises Invalid for a day that is not on sale.
+    """
+    kinds = [one.type for one in view.active_passengers]
+    party = Party(*(kinds.count(kind) for kind in TYPES))
+    wish = SliceWish(piece.origin.code, piece.destination.code, on)
+    criteria = Criteria((wish,), party, cabin=piece.cabin, sort="departure")
+    after = told.leaves_after(view, piece)
+    return search(session, criteria, settings=settings, currency=view.currency, leaves_after=after)
+
+
+def ask_link(session: Session, view: BookingView, settings: Settings, *, caller: str) -> None:
+    """Mail a link with which its reader may change the booking, to its contact and nobody else.
+
+    Limited by caller and by booking; a booking without a contact gets none, and nobody is told.
+    """
+    limits.check(settings, "manage-address", caller)
+    limits.check(settings, "manage-reference", view.reference)
+    if view.contact_email is not None:
+        outbox.post(session, "booking.link", queue="mail", bookingId=str(view.id))
+
+
+def link_mail(view: BookingView, settings: Settings, letter: str) -> EmailMessage:
+    """Return the mail with the link; it opens for 30 minutes. `letter` tells which time."""
+    token = signing.seal(settings, LINK, [view.reference, view.contact_email])
+    with i18n.speaking(view.locale):
+        return mail.compose(
+            settings,
+            to=view.contact_email or "",
+            subject=_("A link to change booking %(reference)s") % {"reference": view.reference},
+            template="booking_link",
+            identity=f"booking.link.{letter}",
+            view=view,
+            url=f"{settings.base_url}/manage/link?token={token}",
+        )
+
+
+def linked(session: Session, token: str, settings: Settings) -> BookingView:
+    """Return the booking that a mailed link is for; raises LinkLapsed for an old one, or one to another address."""
+    try:
+        reference, email = signing.unseal(settings, LINK, token, max_age_seconds=LINK_SECONDS)
+    except ValueError:
+        raise LinkLapsed() from None
+    view = booking_view(session, reference)
+    if view is None or view.contact_email != email:
+        raise LinkLapsed()
+    return view
+
+
+def new_flights(session: Session, one: AmendmentView) -> tuple[FlightView, ...]:
+    """Return the flights that a change leads to, in order; none for what changes no flights."""
+    wanted = one.payload.get("flights", []) if one.kind == "change" else []
+    known = flights_by_id(session, wanted)
+    return tuple(known[flight] for flight in wanted if flight in known)

@@ -1,0 +1,224 @@
+"""The last step's pages: look once more, pay by card or credit, and come back from the bank.
+
+Whatever is clicked twice, reloaded or gone back to is the same payment. What is not known yet is said to be checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+from starlette.responses import Response
+
+from portal.booking import actions, service, told
+from portal.booking.errors import HoldExpired, NamesMissing, NotHeld, PaymentUnderWay, QuoteExpired, TooManyPayments
+from portal.booking.forms import CreditCode, PayWish
+from portal.booking.pages import common, expired, mine, read, sent_on
+from portal.booking.rules import BookingView
+from portal.kit import clock, db, i18n, ids, limits
+from portal.kit.errors import Invalid
+from portal.kit.i18n import gettext as _
+from portal.kit.validation import parse
+from portal.kit.web import Notice, Request, page, render, see_other
+from portal.payments import credits, gateway
+from portal.payments import queries as payment_queries
+from portal.payments import service as payments
+from portal.payments.errors import NoGateway, UnknownPayment
+from portal.payments.models import Payment
+from portal.payments.queries import PaymentView
+from portal.payments.rules import OPEN, UNDECIDED, refusal
+from portal.pricing.errors import PromotionRefused
+
+
+def pay(request: Request) -> Response:
+    """Show the last look before paying, with the reason if a card was refused before."""
+    view = read(request)
+    if not view.is_named and view.status_at(clock.now()) == "held":
+        return see_other(request, f"/book/{view.reference}/passengers")
+    if actions.available_actions(view, clock.now())["pay"] is None:
+        return _pay(request, view, _refused(view), status=200)
+    return sent_on(request, view) or see_other(request, f"/bookings/{view.reference}")
+
+
+def promote(request: Request) -> Response:
+    """Use a promotion for the hold instead of what it had; an empty code takes it off."""
+    view, code = read(request), str(request.fields.get("promoCode", ""))[:40]
+    try:
+        with db.writing() as session:
+            service.use_promotion(session, view.reference, code)
+    except HoldExpired:
+        return expired(request, view)
+    except PromotionRefused as no:
+        return _pay(request, view, "", status=no.status, promo={"code": code, "error": no.detail})
+    except PaymentUnderWay as no:
+        return see_other(request, f"/book/{view.reference}/payments/{no.payment_id}")
+    except NotHeld:
+        return see_other(request, f"/bookings/{view.reference}")
+    return see_other(request, f"/book/{view.reference}/pay")
+
+
+def _refused(view: BookingView) -> str:
+    with db.reading() as session:
+        attempts = payment_queries.payments_of(session, view.id)
+    return refusal(attempts[-1].decline_code) if attempts and attempts[-1].state == "declined" else ""
+
+
+def _pay(
+    request: Request,
+    view: BookingView,
+    problem: str,
+    *,
+    status: int,
+    credit_problem: str = "",
+    promo: dict[str, str] | None = None,
+) -> Response:
+    try:
+        gateway.name(request.settings)
+        payable = True
+    except NoGateway as no:
+        payable, problem = False, no.detail
+    travellers = [(one, told.kind_word(one.type)) for one in view.passengers]
+    return render(
+        request,
+        "booking/pay.html",
+        status=status,
+        **common(view, "pay"),
+        travellers=travellers,
+        key=ids.secret(18),
+        payment_problem=problem,
+        payable=payable,
+        promo=promo or {"code": told.promotion_code(view), "error": ""},
+        credit_problem=credit_problem,
+        credit=credits.normal_code(str(request.fields.get("credit", ""))),
+    )
+
+
+def start_payment(request: Request) -> Response:
+    """Begin a payment and send the payer to the bank's page; a second click is sent to the same page.
+
+    With the code of a credit, that pays first, as much as it is good for.
+    """
+    view = read(request)
+    try:
+        payment = _begun(request, view)
+    except PaymentUnderWay as no:
+        return see_other(request, f"/book/{view.reference}/payments/{no.payment_id}")
+    except HoldExpired:
+        return expired(request, view)
+    except NotHeld:
+        return see_other(request, f"/bookings/{view.reference}")
+    except QuoteExpired as no:
+        return see_other(request, f"/bookings/{view.reference}", Notice("warn", no.detail))
+    except NamesMissing:
+        return see_other(request, f"/book/{view.reference}/passengers")
+    except TooManyPayments as no:
+        return _pay(request, view, no.detail, status=no.status)
+    except Invalid as no:
+        return _pay(request, view, "", status=no.status, credit_problem=_sentence(no))
+    back = f"/book/{view.reference}/payments/{payment.id}"
+    if payment.state not in OPEN:
+        return see_other(request, back)
+    order = payments.order(payment, description=_order_words(view), return_path=back)
+    outcome = gateway.start(request.settings, order)
+    with db.writing() as session:
+        payment = service.settle_payment(session, payment.id, outcome)
+    return see_other(request, payment.action_url or back)
+
+
+def _begun(request: Request, view: BookingView) -> Payment:
+    key = ids.fingerprint(str(request.fields.get("key") or ids.secret(18)))
+    if "credit" in request.fields:
+        limits.check(request.settings, "credit", limits.caller(request.scope))
+        code = parse(CreditCode, {"credit": request.fields["credit"], "key": f"credit:{key}"})
+        with db.writing() as session:
+            return service.redeem_credit(session, view.reference, code)
+    wish = PayWish(f"page:{key}", "page", gateway.name(request.settings))
+    with db.writing() as session:
+        return service.begin_payment(session, view.reference, wish)
+
+
+def _sentence(no: Invalid) -> str:
+    return no.detail or (no.errors[0].detail if no.errors else no.title)
+
+
+def _order_words(view: BookingView) -> str:
+    ways = ", ".join(f"{one.origin.code}–{one.destination.code}" for one in view.slices)
+    return f"{view.reference} · {ways}"
+
+
+def payment(request: Request) -> Response:
+    """The way back from the bank: find out how it ended and send on; while that is not known, say so and ask again."""
+    view, attempt = _attempt(request)
+    if attempt.state in OPEN:
+        outcome = gateway.lookup(request.settings, attempt)
+        with db.writing() as session:
+            state = service.settle_payment(session, attempt.id, outcome).state
+        attempt = replace(attempt, state=state)
+        view = read(request)
+    response = _after(request, view, attempt)
+    if request.wants_part and response.status_code == 303:
+        response = Response(headers={"HX-Redirect": response.headers["location"]})
+    return response
+
+
+def _attempt(request: Request) -> tuple[BookingView, PaymentView]:
+    try:
+        payment_id = UUID(request.path_params["payment_id"])
+    except ValueError:
+        raise UnknownPayment() from None
+    with db.reading() as session:
+        view = mine(request, session)
+        attempt = payment_queries.payment(session, payment_id)
+    if attempt is None or attempt.payable != view.id:
+        raise UnknownPayment()
+    return view, attempt
+
+
+def _after(request: Request, view: BookingView, attempt: PaymentView) -> Response:
+    if attempt.state in UNDECIDED and attempt.state != "action_required":
+        return render(request, "booking/checking.html", block="checking", **common(view, "pay"), attempt=attempt)
+    if view.status == "confirmed":
+        notice = _booked(view, attempt)
+        return see_other(request, f"/bookings/{view.reference}", *([notice] if notice else []))
+    if attempt.state == "succeeded" and view.status_at(clock.now()) == "held":
+        words = _("%(amount)s are paid by your credit. The rest is still to be paid.")
+        paid = i18n.price(attempt.amount_minor, attempt.currency)
+        return see_other(request, f"/book/{view.reference}/pay", Notice("good", words % {"amount": paid}))
+    if attempt.state == "succeeded":
+        return expired(request, view)
+    notice = _not_paid(attempt)
+    return see_other(request, f"/book/{view.reference}/pay", *([notice] if notice else []))
+
+
+def _booked(view: BookingView, attempt: PaymentView) -> Notice | None:
+    if attempt.state == "declined":
+        return Notice("warn", refusal(attempt.decline_code))
+    if attempt.state != "succeeded":
+        return _not_paid(attempt)
+    if attempt.purpose is not None:
+        state = next((one.state for one in view.amendments if one.id == attempt.purpose), "lapsed")
+        return _changed(state)
+    return Notice("good", _("Paid and booked. Have a good trip."))
+
+
+def _changed(state: str) -> Notice:
+    if state == "lapsed":
+        return Notice("warn", _("The payment came too late for this change. Nothing was changed; the money goes back."))
+    return Notice("good", _("Paid and changed.") if state == "done" else _("Paid. The rest is still to be paid."))
+
+
+def _not_paid(attempt: PaymentView) -> Notice | None:
+    notices = {
+        "action_required": _("You came back before the payment was finished. Nothing was charged yet."),
+        "abandoned": _("The payment was stopped. Nothing was charged."),
+    }
+    words = notices.get(attempt.state)
+    return Notice("info", words) if words else None
+
+
+routes = [
+    page("/book/{reference}/pay", pay),
+    page("/book/{reference}/pay", start_payment, methods=("POST",)),
+    page("/book/{reference}/promotion", promote, methods=("POST",)),
+    page("/book/{reference}/payments/{payment_id}", payment),
+]

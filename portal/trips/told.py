@@ -1,0 +1,196 @@
+"""How a booking's parts and changes are told on its pages: what each part lets one do, what a change costs. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from portal.booking import reckoning
+from portal.booking.actions import available_actions, changeable
+from portal.booking.views import AmendmentView, BookingView, ItemView, SliceView
+from portal.kit.i18n import gettext as _
+from portal.kit.i18n import price as shown_price
+from portal.search.rules import SearchResult
+from portal.search.told import Trip, trip
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A button of a part of the booking's page: where it leads, or why it is closed."""
+
+    href: str
+    label: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """An extra as a line: what, for whom, where."""
+
+    label: str
+    who: str
+    where: str
+    seat: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A change of the booking that was made: when, what, and what it cost or gave back."""
+
+    at: datetime
+    label: str
+    due_minor: int
+    refund_minor: int
+
+
+def doors(view: BookingView, now: datetime) -> dict[str, Door]:
+    """Return the button of each action, open or with the reason why it is not."""
+    at, why = f"/bookings/{view.reference}", available_actions(view, now)
+    held = view.status == "held"
+    seats = f"/book/{view.reference}/seats" if held else f"{at}/seats"
+    return {
+        "change": Door(f"{at}/change", _("Change flights"), why["change"]),
+        "cancel": Door(f"{at}/cancel", _("Cancel"), why["cancel"]),
+        "correct": Door(f"{at}/correct", _("Correct a name"), why["correct"]),
+        "selectSeats": Door(seats, _("Choose seats"), why["selectSeats"]),
+        "extras": Door(f"{at}/extras", _("Add bags and extras"), why["selectSeats"]),
+        "checkIn": Door(f"{at}/check-in", _("Check in"), why["checkIn"]),
+    }
+
+
+def slice_doors(view: BookingView, piece: SliceView, now: datetime) -> tuple[Door, ...]:
+    """Return what can be done with one direction."""
+    at, found = f"/bookings/{view.reference}", []
+    if changeable(view, piece.position, now):
+        found.append(Door(f"{at}/change?slice={piece.position}", _("Change this flight")))
+    if len(view.active_slices) > 1 and not piece.has_left(now):
+        found.append(Door(f"{at}/cancel?part=slices&slice={piece.position}", _("Cancel this direction")))
+    return tuple(found)
+
+
+def extras(view: BookingView) -> tuple[Extra, ...]:
+    """Return the booking's extras, in the travellers' and the flights' order."""
+    people = {one.id: (one.position, one.name) for one in view.passengers}
+    flights = {flight.id: (at, flight.designator) for at, flight in enumerate(view.flights)}
+
+    def place(one: ItemView) -> tuple[int, int, str]:
+        return flights.get(one.flight_id or 0, (99, ""))[0], people[one.passenger_id][0], one.kind
+
+    return tuple(
+        Extra(
+            f"{one.quantity} × {_(one.label)}" if one.quantity > 1 else _(one.label),
+            people[one.passenger_id][1],
+            flights[one.flight_id][1] if one.flight_id in flights else _("the whole trip"),
+            one.seat or "",
+        )
+        for one in sorted(view.items, key=place)
+    )
+
+
+def history(view: BookingView) -> tuple[Done, ...]:
+    """Return the changes that were made, oldest first."""
+    return tuple(
+        Done(one.done_at, kind_words(one), one.due_minor, one.refund_minor)
+        for one in view.amendments
+        if one.done_at is not None
+    )
+
+
+def kind_words(one: AmendmentView) -> str:
+    """Return what kind of change it is, as a heading: `Change of flights`."""
+    if one.kind == "cancellation" and not one.payload.get("whole"):
+        return _("Cancellation of a part")
+    return {
+        "items": _("Seats and extras"),
+        "change": _("Change of flights"),
+        "cancellation": _("Cancellation"),
+        "correction": _("Correction of a name"),
+        "contact": _("New contact"),
+    }.get(one.kind, _("Change by the airline"))
+
+
+def effects(view: BookingView, one: AmendmentView) -> tuple[str, ...]:
+    """Return what the amendment will do, a sentence each."""
+    plan, names = one.payload, {str(kept.id): kept.name for kept in view.passengers}
+    if one.kind == "cancellation" and plan.get("byTraveller"):
+        gone = ", ".join(names.get(who, "") for who in plan["passengers"])
+        return (_("%(names)s: no longer flying; the ticket ends and the seat is given back.") % {"names": gone},)
+    if one.kind == "cancellation":
+        known = {piece.position: piece for piece in view.slices}
+        return tuple(_way_words(known[at]) for at in plan["slices"])
+    if one.kind == "correction":
+        after = plan["after"]
+        words = {"old": plan["before"]["ticket_name"], "new": after["ticket_name"]}
+        return (_("The ticket will read %(new)s instead of %(old)s.") % words,)
+    if one.kind == "items":
+        return tuple(f"{_(row['label'])}, {names.get(row['passenger_id'], '')}" for row in plan["add"])
+    return ()
+
+
+def _way_words(piece: SliceView) -> str:
+    words = {"origin": piece.origin.city, "destination": piece.destination.city}
+    return _("%(origin)s – %(destination)s is cancelled; the seats are given back.") % words
+
+
+def rule_words(one: AmendmentView) -> str:
+    """Return why it costs or gives back what it does."""
+    if one.kind not in ("cancellation", "change"):
+        return ""
+    return {
+        "carrier": _("The airline is at fault: nothing is taken for it."),
+        "within_24_hours": _("Bought within the last 24 hours, and a week or more before the flight: it is free."),
+    }.get(str(one.payload.get("rule")), _("By the conditions that the fare was sold under."))
+
+
+def refund_words(one: AmendmentView) -> str:
+    """Return how money comes back."""
+    if one.refund_to == "credit":
+        return _("as a travel credit, sent by e-mail at once")
+    return _("to the card or account that paid, in five to ten days")
+
+
+def done_words(one: AmendmentView) -> str:
+    """Return what is said once it is done."""
+    if one.refund_minor:
+        amount = shown_price(one.refund_minor, one.currency)
+        words = {"amount": amount, "way": refund_words(one)}
+        return _("Done. %(amount)s goes back %(way)s.") % words
+    return _("Done. We sent it to you by e-mail, too.")
+
+
+def change_fee(view: BookingView, piece: SliceView, now: datetime) -> int:
+    """Return what changing a direction costs each traveller with a seat, beside the difference in price."""
+    return 0 if reckoning.is_free(view, now) else reckoning.penalty_minor(piece.conditions, "change") or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """One way to fly a direction otherwise; `differences` stand beside its fares."""
+
+    trip: Trip
+    differences: tuple[int, ...]
+
+
+def instead(result: SearchResult, view: BookingView, piece: SliceView) -> list[Instead]:
+    """Return the itineraries that were found, but for the one that is booked, with the difference for each fare."""
+    old, mine = reckoning.price_of(view, piece), [flight.id for flight in piece.flights]
+    return [
+        Instead(
+            trip(one, result, [one.token(number) for number in range(len(one.fares))]),
+            tuple(fare.quote.total_minor - old for fare in one.fares),
+        )
+        for one in result.slices[0].itineraries
+        if [segment.flight_id for segment in one.segments] != mine and fits(view, piece, one.segments[-1].arrival_at)
+    ]
+
+
+def fits(view: BookingView, piece: SliceView, lands: datetime) -> bool:
+    """True when a flight that lands then still leaves the next direction to be flown."""
+    later = [one for one in view.active_slices if one.position > piece.position]
+    return not later or lands <= later[0].flights[0].departure_at
+
+
+def leaves_after(view: BookingView, piece: SliceView) -> datetime | None:
+    """Return when the direction before has landed."""
+    earlier = [one for one in view.active_slices if one.position < piece.position]
+    return earlier[-1].flights[-1].arrival_at if earlier else None
