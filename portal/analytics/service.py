@@ -25,6 +25,7 @@ from portal.flights.demo import CARRIER, network
 from portal.flights.timetable import enter, last_day
 from portal.kit import audit, clock, outbox
 from portal.kit.i18n import gettext as _
+from portal.payments import ledger
 from portal.places.queries import places_by_code
 from portal.pricing.service import load_book
 
@@ -194,6 +195,7 @@ def ensure_demo_history(session: Session) -> int:
         demo.read_prefixes(session),
     )
     added = demo.keep_history(session, world, days, now)
+    ledger.catch_up(session)
     _mark_span(session, "sales", days[0], days[-1])
     _mark_span(session, "flights", days[0], days[-1] + demo.AHEAD)
     return added

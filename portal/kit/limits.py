@@ -37,6 +37,8 @@ class Policy:
 
 
 POLICIES: Mapping[str, Policy] = {
+    "booking": Policy(40, 1800),
+    "credit": Policy(20, 900),
     "sign-in": Policy(10, 900, closed=True),
     "sign-in-account": Policy(50, 900, closed=True),
     "sign-in-address": Policy(100, 900, closed=True),

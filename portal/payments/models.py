@@ -159,11 +159,15 @@ class LedgerEntry(Base):
 
 
 class LedgerLine(Base):
-    """One side of an entry: debits are positive, credits negative. Accounts are those of payments/ledger.py."""
+    """One side of an entry: debits are positive, credits negative. Accounts are those of payments/ledger.py.
+
+    An entry is balanced when it is made, of lines 0 and 1 at least; a line put to it later is looked at once more.
+    """
 
     __tablename__ = "ledger_lines"
     __table_args__ = (
         CheckConstraint("amount_minor <> 0", name="amount_not_zero"),
+        CheckConstraint("position >= 0", name="position_counted"),
         Index("ix_ledger_lines_account", "account", "currency"),
     )
 

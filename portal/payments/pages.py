@@ -1,4 +1,4 @@
-"""The sandbox bank's own pages: another company's, with test cards and a question whether it is you. No money moves."""
+"""The sandbox bank's own pages – another company's, with test cards, no money – and the door for Stripe's words."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from portal.kit.errors import NotFound
+from portal.kit import db
+from portal.kit.errors import NotFound, TooLarge
 from portal.kit.i18n import gettext as _
-from portal.kit.web import Request, page, render
-from portal.payments import sandbox
+from portal.kit.web import Request, endpoint, page, render
+from portal.payments import sandbox, service, stripe
 from portal.payments.errors import ChargeOver
 from portal.payments.models import SandboxCharge
+
+MOST_WORDS = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,22 @@ def answer(request: Request) -> Response:
     return _back(charge)
 
 
+def stripe_word(request: Request) -> Response:
+    """Keep a word that Stripe signed, once, and have what it is about looked up; what means nothing to us is taken too.
+
+    It is answered before anything is done, because Stripe asks for that; a letter does the rest. 400 for a signature
+    that is missing, wrong or older than five minutes.
+    """
+    if not (request.settings.stripe_secret_key and request.settings.stripe_webhook_secret):
+        raise NotFound()
+    if len(request.raw) > MOST_WORDS:
+        raise TooLarge()
+    word = stripe.read_word(request.settings, request.raw, request.headers.get("stripe-signature"))
+    with db.writing() as session:
+        service.hear(session, word, gateway="stripe")
+    return JSONResponse({"received": True})
+
+
 def _charge(request: Request) -> SandboxCharge:
     name = request.path_params["charge"]
     if not request.settings.sandbox_payments or not re.fullmatch(r"[\w-]{1,64}", name, re.ASCII):
@@ -106,6 +125,7 @@ def _to(path: str) -> Response:
 
 
 routes = [
+    endpoint("/webhooks/stripe", stripe_word, methods=("POST",)),
     page("/sandbox-pay/{charge}", hosted),
     page("/sandbox-pay/{charge}", choose, methods=("POST",)),
     page("/sandbox-pay/{charge}/challenge", challenge),

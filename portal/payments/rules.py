@@ -83,6 +83,16 @@ class Outcome:
     taken: Money | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a gateway said by itself, and what of ours it is about; None where it is about nothing of ours."""
+
+    event_id: str
+    kind: str
+    payment_id: UUID | None
+    refund_id: UUID | None
+
+
 def next_state(state: str, told: str) -> str:
     """Return what a payment in `state` becomes when the gateway says `told`.
 

@@ -20,7 +20,7 @@ from portal.kit.money import Money
 from portal.payments import credits, ledger
 from portal.payments.errors import KeyTaken, NotEnough, NothingToRedo, UnknownPayment
 from portal.payments.models import Credit, GatewayEvent, Payment, Refund
-from portal.payments.rules import FIRST_CHECK, Order, Outcome, RefundOrder, RefundOutcome, next_state
+from portal.payments.rules import FIRST_CHECK, Order, Outcome, RefundOrder, RefundOutcome, Word, next_state
 
 NEVER_ARRIVED = timedelta(minutes=2)
 
@@ -317,12 +317,18 @@ def send_reviewed_back(session: Session, payment_id: UUID, *, actor_id: UUID | N
     return refund(session, payment, reason="another_sum")
 
 
-def hear(session: Session, *, event_id: str, gateway: str, kind: str, payment_id: UUID | None) -> bool:
-    """Keep a word of a gateway and have its payment looked up soon; the same word again does nothing (False)."""
-    values = {"id": event_id, "gateway": gateway, "kind": kind, "about": str(payment_id) if payment_id else None}
+def hear(session: Session, word: Word, *, gateway: str) -> bool:
+    """Keep a word of a gateway and have what it is about looked up soon; the same word again does nothing (False).
+
+    What is about no payment or refund of ours is kept and left alone.
+    """
+    about = word.refund_id or word.payment_id
+    values = {"id": word.event_id, "gateway": gateway, "kind": word.kind, "about": str(about) if about else None}
     fresh = insert(GatewayEvent).values(values).on_conflict_do_nothing().returning(GatewayEvent.id)
     if session.scalar(fresh) is None:
         return False
-    if payment_id is not None:
-        outbox.post(session, "payment.heard", key=event_id, paymentId=str(payment_id))
+    if word.refund_id is not None:
+        outbox.post(session, "refund.heard", key=word.event_id, refundId=str(word.refund_id))
+    elif word.payment_id is not None:
+        outbox.post(session, "payment.heard", key=word.event_id, paymentId=str(word.payment_id))
     return True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 from uuid import UUID
@@ -18,7 +17,7 @@ import stripe
 from portal.kit.money import Money, digits
 from portal.kit.settings import Settings
 from portal.payments.errors import GatewayAway, GatewayRefused, WordNotTrusted
-from portal.payments.rules import Attempt, Order, Outcome, RefundOrder, RefundOutcome
+from portal.payments.rules import Attempt, Order, Outcome, RefundOrder, RefundOutcome, Word
 
 T = TypeVar("T")
 # Stripe's own view of currencies (docs.stripe.com/currencies), which is not ISO's: what is in neither has two decimals.
@@ -99,16 +98,6 @@ def _unit(currency: str) -> int:
 def _from_edge(amount: int, currency: str) -> int:
     unit: int = 10 ** digits(currency)
     return amount * unit // _unit(currency)
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """What a webhook is about; None where it is about nothing of ours."""
-
-    event_id: str
-    kind: str
-    payment_id: UUID | None
-    refund_id: UUID | None
 
 
 def read_word(settings: Settings, body: bytes, signature: str | None) -> Word:
