@@ -18,7 +18,7 @@ State = Literal["scheduled", "delayed", "closed", "cancelled", "departed"]
 Kind = Literal["delay", "retime", "cancel", "swap"]
 Cursor = Annotated[str, StringConstraints(max_length=500)]
 Reason = Annotated[str, StringConstraints(min_length=3, max_length=300)]
-FLIGHT = re.compile(r"([A-Z0-9]{2})? ?0*([0-9]{1,4})")
+FLIGHT = re.compile(r"([A-Z][A-Z0-9]|[0-9][A-Z])? ?0*([0-9]{1,4})")
 
 
 def _route(typed: str) -> str:

@@ -121,7 +121,7 @@ def change_form(request: Request) -> Response:
             view = _known(session, request)
             deed = service.deed_of(session, view.id, kind, order)
             ahead = service.look_ahead(session, view, deed)
-            room = operations.fittings(session, view.id, deed.aircraft, deed.leaving) if kind == "swap" else []
+            room = operations.room_for(session, view, deed) if kind == "swap" else []
     except Invalid as no:
         return _flight_page(request, typed, _errors(typed, no), 422)
     times = operations.new_times(view, deed)
@@ -149,6 +149,7 @@ def change(request: Request) -> Response:
         with db.reading() as session:
             view = _known(session, request)
             deed = service.deed_of(session, view.id, kind, order)
+            service.look_ahead(session, view, deed)
         _carry_out(view, deed, viewer, reopen=order.reopen)
     except Invalid as no:
         return _flight_page(request, typed, _errors(typed, no), 422)

@@ -55,7 +55,7 @@ LEAVES = """(select min(f.departure_at) from booking_segments g join flights f o
         where g.booking_id = a.booking_id and g.slice_position = a.slice_position)"""
 TO_TELL = text(
     f"""
-    select a.id, {LEAVES} leaves_at
+    select a.id, coalesce({LEAVES}, now()) leaves_at
     from affected_bookings a join bookings b on b.id = a.booking_id
     where a.disruption_id = :id and a.state = 'noted' and b.status = 'confirmed' and b.contact_email is not null
     order by a.id limit :limit for update of a skip locked
@@ -122,7 +122,9 @@ def _holders(session: Session, flight_id: int, references: Collection[str]) -> f
 
 
 def look_ahead(session: Session, flight: FlightView, deed: Deed) -> Preview:
-    """Return what the deed would do. Raises Invalid for times that cannot be."""
+    """Return what the deed would do. Raises Invalid for times or an aircraft that cannot be."""
+    if deed.kind == "swap":
+        operations.room_for(session, flight, deed)
     return rules.preview(_impacts(session, flight, deed, operations.new_times(flight, deed)))
 
 

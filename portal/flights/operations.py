@@ -181,6 +181,14 @@ def new_times(flight: FlightView, deed: Deed) -> Times:
     return Times(flight.leaves_at, flight.lands_at, flight.departure_local, flight.arrival_local)
 
 
+def room_for(session: Session, flight: FlightView, deed: Deed) -> list[Fitting]:
+    """Return how the flight's travellers fit into the deed's aircraft. Raises Invalid for one that we do not know."""
+    found = fittings(session, flight.id, deed.aircraft, deed.leaving)
+    if deed.aircraft == flight.aircraft or not any(one.fitted for one in found):
+        raise Invalid(errors=[FieldError("aircraft", _("Please choose another aircraft that we know."))])
+    return found
+
+
 def fittings(session: Session, flight_id: int, aircraft: str, leaving: Collection[UUID] = ()) -> list[Fitting]:
     """Return each cabin of the flight or of that aircraft, with its seats there and what is sold now."""
     rows = session.execute(FITTED, {"id": flight_id, "aircraft": aircraft, "leaving": list(leaving)})
@@ -254,9 +262,7 @@ def _cancel(session: Session, flight: FlightView, _deed: Deed) -> Sequence[Moved
 
 def _swap(session: Session, flight: FlightView, deed: Deed) -> Sequence[Moved]:
     """Names are dealt out anew before the counters are locked: that is the order in which everybody locks."""
-    found = fittings(session, flight.id, deed.aircraft, deed.leaving)
-    if deed.aircraft == flight.aircraft or not any(one.fitted for one in found):
-        raise Invalid(errors=[FieldError("aircraft", _("Please choose another aircraft that we know."))])
+    found = room_for(session, flight, deed)
     _check_room(found)
     before = seating.seat_plan(session, flight.id)
     session.execute(SWAP, {"id": flight.id, "aircraft": deed.aircraft})
