@@ -38,6 +38,7 @@ from portal.pricing import promotions
 from portal.pricing import service as pricing
 from portal.seats import queries as seat_queries
 from portal.seats import service as seats
+from portal.tariffs import queries as tariff_queries
 from portal.tickets import queries as ticket_queries
 from portal.watches import queries as watch_queries
 
@@ -60,6 +61,7 @@ BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (
     checkin_queries.broken_check_ins,
     disruption_queries.broken_changes,
     ticket_queries.broken_papers,
+    tariff_queries.broken_promotions,
     watch_queries.broken_waits,
 )
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Boolean, Date, Integer, Table, select
+from sqlalchemy import URL, Boolean, Date, Integer, Table, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -23,12 +23,12 @@ from portal.pricing.steps import FareClass, FareRule, Tariff, dearest_first
 
 BOOK_SECONDS = 60
 HERE = Path(__file__).parent
-_books: dict[str, tuple[float, PriceBook]] = {}
+_books: dict[URL, tuple[float, PriceBook]] = {}
 
 
 def load_book(session: Session) -> PriceBook:
     """Return the price book of the session's database, at most a minute old."""
-    key = str(session.get_bind().engine.url)
+    key = session.get_bind().engine.url
     loaded_at, book = _books.get(key, (0.0, None))
     if book is None or time.monotonic() - loaded_at > BOOK_SECONDS:
         book = read_book(session)
@@ -41,7 +41,9 @@ def read_book(session: Session) -> PriceBook:
     brands = [Brand(**_values(row, Brand)) for row in session.scalars(select(FareBrand))]
     taxes = [_tax(row) for row in session.scalars(select(Tax).order_by(Tax.id))]
     rates = session.execute(
-        select(ExchangeRate.currency, ExchangeRate.millionths_per_usd).order_by(ExchangeRate.valid_from)
+        select(ExchangeRate.currency, ExchangeRate.millionths_per_usd)
+        .where(ExchangeRate.valid_from <= func.current_date())
+        .order_by(ExchangeRate.valid_from)
     )
     known = {row[0]: row[1] for row in rates}
     return PriceBook({(one.cabin, one.brand): one for one in brands}, tuple(taxes), known, read_tariff(session))
