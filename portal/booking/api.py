@@ -78,6 +78,7 @@ def create(request: Request, body: NewBooking) -> Response:
     """Hold the offers for these travellers; without a sign-in the answer carries a token for this one booking."""
     offers = tuple(_offer(request, at, token) for at, token in enumerate(body.offer_ids))
     user_id = request.viewer.id if request.viewer else None
+    limits.check_holding(request.settings, user_id, request.scope)
     expected = body.expected_total.money if body.expected_total else None
     minutes = request.settings.hold_minutes
     wish = HoldWish(offers, _key(request), user_id, i18n.locale.get(), minutes, expected, body.promo_code)
@@ -119,6 +120,7 @@ def _wire(view: BookingView | None, token: str | None = None) -> dict[str, Any]:
 def extend(request: Request) -> Response:
     """Hold the seats for another HOLD_MINUTES from now, at most ten times."""
     view = _mine(request)
+    limits.check_holding(request.settings, request.viewer.id if request.viewer else None, request.scope)
     with db.writing() as session:
         service.extend(session, view.reference, minutes=request.settings.hold_minutes)
     with db.reading() as session:

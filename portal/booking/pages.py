@@ -28,7 +28,7 @@ from portal.booking.queries import booking_view
 from portal.booking.rules import BookingView
 from portal.flights.errors import FlightClosed, SoldOut
 from portal.flights.queries import flights_by_id
-from portal.kit import clock, db, grants, i18n, ids
+from portal.kit import clock, db, grants, i18n, ids, limits
 from portal.kit.errors import Invalid, PortalError
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import nested, parse
@@ -59,6 +59,7 @@ def choose(request: Request) -> Response:
     if before is not None:
         return _review(request, offers, before, status=409)
     user_id = request.viewer.id if request.viewer else None
+    limits.check_holding(request.settings, user_id, request.scope)
     key = f"page:{user_id or 'guest'}:{chosen.key}"
     wish = HoldWish(offers, key, user_id, i18n.locale.get(), request.settings.hold_minutes)
     try:
@@ -271,6 +272,7 @@ def _typed(typed: Mapping[str, Any], index: int, one: rules.PassengerView, headi
 def extend(request: Request) -> Response:
     """Hold the seats longer, and go back to the step that asked."""
     view = read(request)
+    limits.check_holding(request.settings, request.viewer.id if request.viewer else None, request.scope)
     asked = request.query_params.get("to", "")
     step = asked if asked in STEPS else "passengers"
     try:
