@@ -332,5 +332,8 @@ def letters_apart(one: str, other: str) -> int:
 
 
 def check_in_window(flight: FlightView) -> tuple[datetime, datetime]:
-    """Return when check-in for a flight opens and closes: 24 hours and 60 minutes before it leaves."""
-    return flight.departure_at - CHECK_IN_OPENS, flight.departure_at - CHECK_IN_CLOSES
+    """Return when check-in for a flight opens and closes: 24 hours before its time, 60 minutes before it leaves.
+
+    A delay keeps it open for longer, and never opens it later than was promised.
+    """
+    return flight.departure_at - CHECK_IN_OPENS, flight.leaves_at - CHECK_IN_CLOSES

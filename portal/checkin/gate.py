@@ -40,7 +40,8 @@ SET_GATE = text(
 LANDED = text(
     """
     select b.flight_id from boardings b join flights f on f.id = b.flight_id
-    where b.settled_at is null and f.status <> 'cancelled' and f.arrival_at <= :now and f.arrival_at > :earliest
+    where b.settled_at is null and f.status <> 'cancelled'
+      and coalesce(f.estimated_arrival_at, f.arrival_at) between :earliest and :now
       and (b.closed_at is not null
            or exists (select from check_ins i where i.flight_id = b.flight_id and i.boarded_at is not null))
     order by f.arrival_at limit 1 for update of b skip locked

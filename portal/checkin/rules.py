@@ -138,13 +138,13 @@ def is_international(flight: FlightView) -> bool:
 
 
 def boarding_at(flight: FlightView) -> datetime:
-    """Return when boarding begins."""
-    return flight.departure_at - timedelta(minutes=BOARDING_MINUTES)
+    """Return when boarding begins; late when the flight is late."""
+    return flight.leaves_at - timedelta(minutes=BOARDING_MINUTES)
 
 
 def gate_closes_at(flight: FlightView) -> datetime:
     """Return when who is not at the gate is left behind."""
-    return flight.departure_at - timedelta(minutes=GATE_CLOSES_MINUTES)
+    return flight.leaves_at - timedelta(minutes=GATE_CLOSES_MINUTES)
 
 
 def flight_closed(view: BookingView, flight: FlightView, now: datetime) -> str | None:
@@ -154,7 +154,7 @@ def flight_closed(view: BookingView, flight: FlightView, now: datetime) -> str |
     if flight.status == "cancelled":
         return _("This flight is cancelled. Your booking shows what you can do now.")
     opens, closes = check_in_window(flight)
-    if flight.departure_at <= now:
+    if flight.leaves_at <= now:
         return _("This flight has left.")
     if closes <= now:
         return _("Check-in closed 60 minutes before departure. Please go to our desk at the airport right away.")

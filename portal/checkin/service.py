@@ -271,7 +271,7 @@ def undo(session: Session, reference: str, check_in_id: UUID, *, now: datetime, 
     if made is None:
         raise errors.NotCheckedIn()
     flight = desk.flight(made.flight_id)
-    if flight is not None and flight.departure_at <= now:
+    if flight is not None and flight.leaves_at <= now:
         raise errors.CheckInClosed(_("This flight has left."))
     together = (made.passenger_id, desk.infant_of(made.passenger_id))
     going = [one for who in together if who and (one := desk.checked_in.get((who, made.flight_id)))]

@@ -57,6 +57,21 @@ class BoardingPass:
         return rules.gate_closes_at(self.flight).astimezone(ZoneInfo(self.flight.origin.time_zone))
 
     @property
+    def leaves_local(self) -> datetime:
+        """When it leaves, as far as one knows now."""
+        return self.flight.leaves_at.astimezone(ZoneInfo(self.flight.origin.time_zone))
+
+    @property
+    def lands_local(self) -> datetime:
+        """When it lands, as far as one knows now, on the destination's clock."""
+        return self.flight.lands_at.astimezone(ZoneInfo(self.flight.destination.time_zone))
+
+    @property
+    def is_late(self) -> bool:
+        """True when it leaves later than was sold."""
+        return self.flight.leaves_at > self.flight.departure_at
+
+    @property
     def bags_close_local(self) -> datetime:
         """When check-in is over, and with it the bag drop."""
         return check_in_window(self.flight)[1].astimezone(ZoneInfo(self.flight.origin.time_zone))

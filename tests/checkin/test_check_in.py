@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from portal.booking.rules import check_in_window
-from portal.checkin import errors, service
+from portal.checkin import errors, queries, service
 from portal.checkin.forms import Wish
 from portal.flights.errors import SeatTaken, SeatUnknown
 from portal.kit import clock, db
@@ -171,3 +172,28 @@ def test_a_full_cabin_still_finds_the_seat_that_was_sold(settings: Settings) -> 
     booking = makers.paid(settings, flight, party=Party(9))
     makers.check_in(booking)
     assert len({one.seat for one in makers.passes(booking)}) == 9
+
+
+def test_a_late_flight_is_checked_in_and_boarded_late(settings: Settings) -> None:
+    booking = makers.paid(settings, makers.leaving(30))
+    with db.writing() as session:
+        late = "estimated_departure_at = departure_at + interval '3 hours'"
+        session.execute(text(f"update flights set {late}, estimated_arrival_at = arrival_at + interval '3 hours'"))
+    with clock.shifted(timedelta(hours=31)):
+        makers.check_in(booking)
+    one = makers.passes(booking)[0]
+    assert one.is_late
+    assert one.boarding_local - one.flight.departure == timedelta(hours=3, minutes=-40)
+
+
+@pytest.mark.parametrize("state", ["void", "refunded"])
+def test_who_loses_the_ticket_is_no_longer_checked_in(settings: Settings, state: str) -> None:
+    booking = makers.paid(settings, makers.leaving(), party=Party(2))
+    gone = makers.check_in(booking)[0]
+    with db.writing() as session:
+        session.execute(
+            text("update coupons set status = :s where ticket_number = :t"), {"s": state, "t": gone.ticket_number}
+        )
+    assert [one.sequence_number for one in makers.desk(booking).checked_in.values()] == [2]
+    with db.reading() as session:
+        assert queries.broken_check_ins(session) == []
