@@ -168,7 +168,8 @@ def test_the_schema_goes_down_and_up_again(empty: Engine) -> None:
     config.attributes["url"] = empty.url
 
     def schema() -> dict[str, str]:
-        with empty.connect() as connection:
+        with empty.begin() as connection:
+            checks(connection)
             return told(connection, SCHEMA)
 
     command.upgrade(config, "20261123_first")
