@@ -137,3 +137,9 @@ def likes(session: Session, user_id: UUID) -> Likes:
     if row is None:
         return Likes()
     return Likes(row.home_airport, row.seat, row.meal, row.language, tuple(row.muted))
+
+
+def home_airport(session: Session, user_id: UUID) -> Place | None:
+    """Return where the account likes to start from, if it has said so."""
+    code = likes(session, user_id).home_airport
+    return places_by_code(session, (code,)).get(code) if code else None

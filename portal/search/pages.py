@@ -14,7 +14,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.routing import Route
 
-from portal.accounts.queries import favourites
+from portal.accounts.queries import favourites, home_airport
 from portal.flights.queries import FlightView, flights_by_id
 from portal.kit import clock, db, i18n
 from portal.kit.errors import FieldError, Invalid, PortalError
@@ -49,6 +49,9 @@ def home(request: Request) -> Response:
     with db.reading() as session:
         soon = service.leaving_soon(session)
         kept = favourites(session, request.viewer.id) if request.viewer else []
+        start = home_airport(session, request.viewer.id) if request.viewer and not form.origin else None
+    if start is not None:
+        form = replace(form, origin=start.code, origin_text=f"{start.city} ({start.code})")
     routes = [
         {
             "href": f"/flights?origin={one.origin.code}&destination={one.destination.code}&departureDate={one.on}",

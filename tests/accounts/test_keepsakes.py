@@ -155,6 +155,8 @@ def test_preferences_are_kept_and_speak_for_themselves(client: TestClient) -> No
     assert re.search(r'name="fareAlerts" value="1" checked', page)
     assert not re.search(r'name="checkIn" value="1" checked', page)
     assert "Vegan" in client.get("/account").text
+    assert 'value="München (MUC)"' in client.get("/").text
+    assert 'value="München (MUC)"' not in client.get("/?origin=JFK").text
 
 
 @pytest.mark.parametrize(("field", "value"), [("homeAirport", "XXX"), ("homeAirport", "Munich"), ("seat", "wing")])
