@@ -83,10 +83,15 @@ def booking(request: Request) -> Response:
     if request.path_params["reference"] != view.reference:
         return see_other(request, f"/bookings/{view.reference}")
     mine = _may(may_manage, request, view)
-    with db.reading() as session:
-        changed: int = request.app.state.changed_by_airline(session, view.id)
     shown = _shown(view, now, mine=mine)
+    changed = _changed_by_airline(request, view)
     return render(request, "trips/booking.html", block="booking", **shown, changed_by_airline=changed)
+
+
+def _changed_by_airline(request: Request, view: BookingView) -> int:
+    """Return how many changes wait for an answer. Who knows stands above this room: the app hands the question down."""
+    with db.reading() as session:
+        return int(request.app.state.changed_by_airline(session, view.id))
 
 
 def _seen(request: Request, rule: Any, **more: Any) -> BookingView:
@@ -168,6 +173,7 @@ def _cancel_page(request: Request, view: BookingView, typed: Any, errors: Any, s
     reason = available_actions(view, clock.now())["cancel"]
     slices = [piece for piece in view.active_slices if not piece.has_left(clock.now())]
     shown = {"booking": view, "typed": typed, "errors": errors, "reason": reason, "slices": slices}
+    shown["changed_by_airline"] = _changed_by_airline(request, view)
     return render(request, "trips/cancel.html", status=status, **shown, terms=tickets.terms(view))
 
 
@@ -213,6 +219,7 @@ def _change_page(request: Request, view: BookingView, errors: dict[str, str], st
             errors, status = {"on": next(iter(errors_by_field(no).values()), no.detail)}, no.status
     shown = {"booking": view, "able": able, "piece": piece, "found": found, "asked": given.get("on", "")}
     shown["ways"] = [(one.position, f"{one.origin.city} – {one.destination.city}") for one in able]
+    shown["changed_by_airline"] = _changed_by_airline(request, view)
     shown["fee_minor"] = told.change_fee(view, piece, now) if piece else 0
     return render(request, "trips/change.html", block="found", status=status, **shown, errors=errors)
 
