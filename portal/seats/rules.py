@@ -100,7 +100,9 @@ def catalogue(
 
 
 def _holding(rows: Iterable[Priced], book: PriceBook, currency: str, on: date) -> list[Priced]:
-    valid = [one for one in rows if one.valid_from <= on and (one.valid_to is None or on <= one.valid_to)]
+    """Of rows about the same thing the one that began last holds."""
+    begun = sorted((one for one in rows if one.valid_from <= on), key=lambda one: one.valid_from)
+    valid = [one for one in begun if one.valid_to is None or on <= one.valid_to]
     own = {one.code: one for one in valid if one.currency == currency}
     home = {one.code: one for one in valid if one.currency == HOME_CURRENCY}
     return [own.get(code) or _converted(home[code], book, currency) for code in home.keys() | own.keys()]

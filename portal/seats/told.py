@@ -213,8 +213,8 @@ def _legend(cells: Sequence[Cell]) -> tuple[Legend, ...]:
 
 
 def party(people: Sequence[Sitter], seats: Mapping[UUID, Seat], price: _Price) -> Party | None:
-    """Return the suggestion as the page offers it, or None when everybody sits so already, or there is none."""
-    if not seats or all(one.chosen == seats[one.id].name for one in people):
+    """Return the suggestion as the page offers it, or None when everybody has a seat, or there is none."""
+    if not seats or all(one.chosen for one in people):
         return None
     pairs = tuple((one, seats[one.id].name) for one in people)
     return Party(pairs, sum(price.of(seat) for seat in seats.values()))

@@ -146,7 +146,8 @@ def sold(cabin: str = "economy", brand: str = "Basic", seat: dict[str, bool] | N
 
 
 def flight(hours: float = 500) -> FlightView:
-    return cast(FlightView, SimpleNamespace(id=1, departure_at=NOW + timedelta(hours=hours), status="scheduled"))
+    at = NOW + timedelta(hours=hours)
+    return cast(FlightView, SimpleNamespace(id=1, departure_at=at, leaves_at=at, status="scheduled"))
 
 
 @given(st.lists(st.sampled_from(("adult", "child", "infant")), min_size=1, max_size=9), st.sets(st.integers(0, 8)))
@@ -233,7 +234,8 @@ def extra(code: str = "bag23", **given: Any) -> Extra:
 
 def test_a_price_holds_on_its_days_and_is_converted_unless_there_is_one_in_the_currency() -> None:
     fares = [
-        fare("any", 900),
+        fare("any", 900, since=date(2026, 6, 1)),
+        fare("any", 700),
         fare("window", 1200, until=date(2026, 11, 22)),
         fare("exit", 4500, since=date(2026, 11, 24)),
         fare("aisle", 1001),
