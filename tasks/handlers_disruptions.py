@@ -41,6 +41,9 @@ def tell(settings: Settings, letter: Letter) -> None:
     with i18n.speaking(one.locale):
         words = told(one, flight)
     deliver(settings, letter.kind, change_mail(words, settings, reminder=reminder))
+    if one.booking_status == "confirmed":
+        with db.writing() as session:
+            service.make_papers_anew(session, one.id)
 
 
 def clock_round(_: Settings, __: Letter) -> None:

@@ -591,6 +591,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_affected_bookings_booking_id", "affected_bookings", ["booking_id"], unique=False)
     op.create_index(
+        "ix_affected_bookings_open",
+        "affected_bookings",
+        ["booking_id"],
+        unique=False,
+        postgresql_where=sa.text("state in ('noted', 'told')"),
+    )
+    op.create_index(
         "ix_affected_bookings_refund_at",
         "affected_bookings",
         ["refund_at"],
@@ -825,10 +832,10 @@ def upgrade() -> None:
         "ix_charges_item_id", "charges", ["item_id"], unique=False, postgresql_where=sa.text("item_id is not null")
     )
     op.create_foreign_key(
-        op.f("fk_charges_amendment_id"), "charges", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
-        op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_charges_amendment_id"), "charges", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
     )
     op.add_column("documents", sa.Column("amendment_id", sa.Uuid(), nullable=True))
     op.add_column("documents", sa.Column("paper_id", sa.Uuid(), nullable=True))
@@ -840,10 +847,10 @@ def upgrade() -> None:
         postgresql_where=sa.text("paper_id is not null"),
     )
     op.create_foreign_key(
-        op.f("fk_documents_paper_id"), "documents", "sale_papers", ["paper_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_documents_amendment_id"), "documents", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
-        op.f("fk_documents_amendment_id"), "documents", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_documents_paper_id"), "documents", "sale_papers", ["paper_id"], ["id"], ondelete="CASCADE"
     )
     op.add_column("flight_cabins", sa.Column("closed_at_sold", sa.Integer(), nullable=True))
     op.add_column(
@@ -1065,13 +1072,13 @@ drop function ledger_entry_balances()
     op.drop_column("flights", "estimated_departure_at")
     op.drop_column("flight_cabins", "protections")
     op.drop_column("flight_cabins", "closed_at_sold")
-    op.drop_constraint(op.f("fk_documents_amendment_id"), "documents", type_="foreignkey")
     op.drop_constraint(op.f("fk_documents_paper_id"), "documents", type_="foreignkey")
+    op.drop_constraint(op.f("fk_documents_amendment_id"), "documents", type_="foreignkey")
     op.drop_index("uq_documents_paper_id", table_name="documents", postgresql_where=sa.text("paper_id is not null"))
     op.drop_column("documents", "paper_id")
     op.drop_column("documents", "amendment_id")
-    op.drop_constraint(op.f("fk_charges_item_id"), "charges", type_="foreignkey")
     op.drop_constraint(op.f("fk_charges_amendment_id"), "charges", type_="foreignkey")
+    op.drop_constraint(op.f("fk_charges_item_id"), "charges", type_="foreignkey")
     op.drop_index("ix_charges_item_id", table_name="charges", postgresql_where=sa.text("item_id is not null"))
     op.drop_index("ix_charges_amendment_id", table_name="charges", postgresql_where=sa.text("amendment_id is not null"))
     op.drop_column("charges", "item_id")
@@ -1104,6 +1111,11 @@ drop function ledger_entry_balances()
     )
     op.drop_index(
         "ix_affected_bookings_refund_at", table_name="affected_bookings", postgresql_where=sa.text("state = 'told'")
+    )
+    op.drop_index(
+        "ix_affected_bookings_open",
+        table_name="affected_bookings",
+        postgresql_where=sa.text("state in ('noted', 'told')"),
     )
     op.drop_index("ix_affected_bookings_booking_id", table_name="affected_bookings")
     op.drop_table("affected_bookings")

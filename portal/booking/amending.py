@@ -196,6 +196,18 @@ def change_contact(
     return made
 
 
+def note_carrier_change(
+    session: Session, reference: str, *, payload: dict[str, Any], actor_id: UUID | None
+) -> Amendment:
+    """Write down that the carrier changed a flight and that it stands so: nothing is paid, the papers are made anew."""
+    booking = _confirmed(session, reference)
+    made = records.write_down(
+        session, booking, records.Plan("carrier", payload), minutes=QUOTE_MINUTES, actor_id=actor_id
+    )
+    applying.apply(session, booking, made)
+    return made
+
+
 def _confirmed(session: Session, reference: str) -> Booking:
     booking = records.locked(session, reference)
     records.require_confirmed(booking)

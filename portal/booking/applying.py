@@ -144,10 +144,15 @@ def _contact(session: Session, booking: Booking, amendment: Amendment) -> None:
         outbox.post(session, "booking.contact_changed", key=key, queue="mail", bookingId=name, email=before["email"])
 
 
+def _carrier(_session: Session, _booking: Booking, _amendment: Amendment) -> None:
+    """The flight itself has changed; what is left to do is what follows every amendment."""
+
+
 DEEDS: dict[str, Deed] = {
     "items": _items,
     "cancellation": _cancellation,
     "change": _change,
     "correction": _correction,
     "contact": _contact,
+    "carrier": _carrier,
 }

@@ -9,11 +9,19 @@ from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from portal.disruptions import queries, service
+from portal.booking.errors import UnknownBooking
+from portal.booking.queries import booking_view
+from portal.booking.rules import may_manage
+from portal.booking.views import BookingView
+from portal.disruptions import queries, service, told
+from portal.disruptions.errors import AlreadyDecided, ChoiceClosed, UnknownChange
 from portal.disruptions.forms import (
     CabinSeats,
     CancelIn,
+    CarrierChangeOut,
+    CarrierChangesOut,
     ChangeOut,
+    DecisionIn,
     DelayIn,
     FlightsQuery,
     Order,
@@ -24,16 +32,18 @@ from portal.disruptions.forms import (
 )
 from portal.disruptions.queries import StaffFlight
 from portal.disruptions.rules import Preview
-from portal.flights.errors import AircraftTooSmall, FlightCancelled, FlightLeft, UnknownFlight
+from portal.flights.errors import AircraftTooSmall, FlightCancelled, FlightClosed, FlightLeft, SoldOut, UnknownFlight
 from portal.flights.forms import FlightOut, PriceOut
 from portal.flights.operations import Deed
-from portal.flights.queries import FlightView, flight_by_public_id
-from portal.kit import db, signing
+from portal.flights.queries import FlightView, flight_by_public_id, flights_by_id
+from portal.kit import db, grants, signing
 from portal.kit.errors import FieldError, Forbidden, Invalid, NotSignedIn
 from portal.kit.i18n import gettext as _
 from portal.kit.money import Money
 from portal.kit.openapi import operation
 from portal.kit.web import Request, endpoint
+from portal.search.errors import OfferExpired
+from portal.search.service import read_offer
 
 LIST = "staff flights list"
 PRIVATE = {"Cache-Control": "private, no-store"}
@@ -92,6 +102,71 @@ def cancel(request: Request, body: CancelIn) -> Response:
 def swap(request: Request, body: SwapIn) -> Response:
     """Fly with another aircraft; seats by name are dealt out again. For staff."""
     return _change(request, "swap", body)
+
+
+@operation("What the airline changed of a booking", answer=CarrierChangesOut, errors=(UnknownBooking,))
+def changes(request: Request) -> Response:
+    """List a booking's changes by the airline to its owner, to staff, or to its own token."""
+    with db.reading() as session:
+        view = _booking(session, request)
+        found = queries.changes_of_booking(session, view.id)
+        known = flights_by_id(session, [one.flight_id for one in found])
+    data = tuple(_carrier_change(told.told(one, known[one.flight_id])) for one in found)
+    return JSONResponse(CarrierChangesOut(data=data).wire(), headers=PRIVATE)
+
+
+@operation(
+    "Answer a change by the airline",
+    body=DecisionIn,
+    answer=CarrierChangesOut,
+    errors=(UnknownBooking, UnknownChange, AlreadyDecided, ChoiceClosed, SoldOut, FlightClosed, OfferExpired),
+)
+def decide(request: Request, body: DecisionIn) -> Response:
+    """Accept the change, fly otherwise at no extra cost, or have the money back; answers with all changes."""
+    viewer = request.viewer.id if request.viewer else None
+    with db.reading() as session:
+        view = _booking(session, request)
+        one = queries.affected(session, request.path_params["id"])
+    if one is None or one.booking_id != view.id:
+        raise UnknownChange()
+    with db.writing() as session:
+        if body.choice == "accept":
+            service.accept(session, one.id, actor_id=viewer)
+        elif body.choice == "refund":
+            service.refund(session, one.id, actor_id=viewer)
+        else:
+            service.rebook(session, one.id, read_offer(request.settings, body.offer_id or ""), actor_id=viewer)
+    return changes(request)
+
+
+def _booking(session: Session, request: Request) -> BookingView:
+    view, viewer = booking_view(session, request.path_params["reference"]), request.viewer
+    user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
+    if view is None or not may_manage(
+        view, user_id=user_id, staff=staff, granted=grants.granted(request, view.reference)
+    ):
+        raise UnknownBooking()
+    return view
+
+
+def _carrier_change(one: told.Told) -> CarrierChangeOut:
+    row, gone = one.one, one.now.cancelled
+    return CarrierChangeOut(
+        id=row.id,
+        flight_id=one.flight.public_id,
+        flight_number=one.flight.designator,
+        kind=row.kind,
+        why=row.why,
+        reason=row.reason,
+        departure_was=one.was.departure,
+        arrival_was=one.was.arrival,
+        departure_is=None if gone else one.now.departure,
+        arrival_is=None if gone else one.now.arrival,
+        refund_by_right=row.by_right,
+        choices=one.choices,
+        state=row.state,
+        refund_at=row.refund_at,
+    )
 
 
 def _change(request: Request, kind: str, order: Order) -> Response:
@@ -154,7 +229,7 @@ def _after(request: Request, cursor: str | None) -> tuple[datetime, int] | None:
     return datetime.fromisoformat(departure), int(flight_id)
 
 
-ONE = "/api/admin/flights/{flightId:uuid}"
+ONE, MINE = "/api/admin/flights/{flightId:uuid}", "/api/bookings/{reference}/carrier-changes"
 routes: list[BaseRoute] = [
     endpoint("/api/admin/flights", flights),
     endpoint(ONE, flight),
@@ -162,4 +237,6 @@ routes: list[BaseRoute] = [
     endpoint(f"{ONE}/retime", retime, methods=("POST",)),
     endpoint(f"{ONE}/cancel", cancel, methods=("POST",)),
     endpoint(f"{ONE}/swap", swap, methods=("POST",)),
+    endpoint(MINE, changes),
+    endpoint(f"{MINE}/{{id:uuid}}", decide, methods=("POST",)),
 ]

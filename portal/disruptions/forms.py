@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from portal.flights.forms import FlightOut, PriceOut
 from portal.kit import ids
@@ -151,3 +151,41 @@ class ChangeOut(Wire):
     misconnections: int
     held_bookings: int
     refunds_up_to: tuple[PriceOut, ...]
+
+
+class CarrierChangeOut(Wire):
+    """What the airline changed of a booking. `choices` are what is open now; times carry the local offset."""
+
+    id: UUID
+    flight_id: UUID
+    flight_number: str
+    kind: Kind
+    why: Literal["cancelled", "misconnected", "no_seat", "retimed", "delayed", "swapped"]
+    reason: str
+    departure_was: datetime
+    arrival_was: datetime
+    departure_is: datetime | None
+    arrival_is: datetime | None
+    refund_by_right: bool
+    choices: tuple[Literal["accept", "rebook", "refund"], ...]
+    state: Literal["told", "accepted", "rebooked", "refunded", "lapsed"]
+    refund_at: datetime | None = Field(description="when the money goes back by itself, if nobody answers")
+
+
+class CarrierChangesOut(Wire):
+    """The changes of a booking, newest first."""
+
+    data: tuple[CarrierChangeOut, ...]
+
+
+class DecisionIn(Wire):
+    """The traveller's answer; `rebook` takes an offer of a search for the same party, route and cabin."""
+
+    choice: Literal["accept", "rebook", "refund"]
+    offer_id: Annotated[str, StringConstraints(max_length=4096)] | None = None
+
+    @model_validator(mode="after")
+    def _with_offer(self) -> DecisionIn:
+        if (self.choice == "rebook") != (self.offer_id is not None):
+            raise ValueError(_("Another flight needs its offer, and nothing else does."))
+        return self

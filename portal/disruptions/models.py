@@ -84,6 +84,7 @@ class AffectedBooking(Base):
         CheckConstraint("state <> 'told' or told_at is not null", name="told_has_instant"),
         UniqueConstraint("disruption_id", "booking_id"),
         Index("ix_affected_bookings_booking_id", "booking_id"),
+        Index("ix_affected_bookings_open", "booking_id", postgresql_where=text("state in ('noted', 'told')")),
         Index("ix_affected_bookings_remind_at", "remind_at", postgresql_where=text("state = 'told'")),
         Index("ix_affected_bookings_refund_at", "refund_at", postgresql_where=text("state = 'told'")),
     )

@@ -235,7 +235,23 @@ def accept(session: Session, affected_id: UUID, *, actor_id: UUID | None) -> Non
     """Keep the booking as the carrier has changed it. Raises UnknownChange, AlreadyDecided, ChoiceClosed."""
     row = _open(session, affected_id, "accept")
     if row is not None:
+        row.amendment_id = _noted(session, row, actor_id)
         _decide(session, row, "accepted", actor_id)
+
+
+def make_papers_anew(session: Session, affected_id: UUID) -> None:
+    """Have itinerary and calendar made anew where new times or seats are told without a question; once."""
+    row = session.get_one(AffectedBooking, affected_id, with_for_update=True, populate_existing=True)
+    if row.needs_answer or row.amendment_id is not None or row.why not in ("retimed", "swapped"):
+        return
+    row.amendment_id = _noted(session, row, None)
+    session.flush()
+
+
+def _noted(session: Session, row: AffectedBooking, actor_id: UUID | None) -> UUID:
+    view = _view(session, row)
+    payload = {"affectedBooking": str(row.id), "why": row.why}
+    return amending.note_carrier_change(session, view.reference, payload=payload, actor_id=actor_id).id
 
 
 def refund(session: Session, affected_id: UUID, *, actor_id: UUID | None) -> None:

@@ -273,3 +273,26 @@ def test_the_mail_says_what_was_what_is_and_what_can_be_done(settings: Settings,
     assert len(mails) == 1
     for words in ("3 h late", "08:00 JFK", "11:00 JFK", "Choose another flight", booking.reference, "Fog"):
         assert words in mails[0].replace("=\n", "")
+
+
+def test_programs_answer_with_the_token_of_the_booking(settings: Settings, client: TestClient, flight: Flight) -> None:
+    from portal.kit.grants import booking_token
+
+    booking = makers.confirmed(settings, makers.offer(settings, flight))
+    tell(carry_out(flight, "delay", minutes=200))
+    at = f"/api/bookings/{booking.reference}/carrier-changes"
+    assert client.get(at).status_code == 404
+    headers = {"Authorization": f"Bearer {booking_token(settings, booking.reference)}"}
+    one = client.get(at, headers=headers).json()["data"][0]
+    assert (one["kind"], one["why"], one["refundByRight"], one["refundAt"]) == ("delay", "delayed", True, None)
+    assert one["choices"] == ["accept", "rebook", "refund"]
+    assert one["departureWas"][:16] < one["departureIs"][:16]
+    wrong = client.post(f"{at}/{one['id']}", headers=headers, json={"choice": "rebook"})
+    assert wrong.status_code == 422
+    after = client.post(f"{at}/{one['id']}", headers=headers, json={"choice": "accept"}).json()["data"][0]
+    assert (after["state"], after["choices"]) == ("accepted", [])
+    assert client.post(f"{at}/{one['id']}", headers=headers, json={"choice": "refund"}).json()["code"] == (
+        "already_decided"
+    )
+    assert makers.one("select count(*) from amendments where kind = 'carrier' and state = 'done'") == 1
+    assert broken() == []
