@@ -226,6 +226,8 @@ def _parts(session: Session, payable: UUID, amount_minor: int) -> Any:
 
 
 def _refundable(session: Session, payable: UUID) -> list[tuple[Payment, int]]:
+    # Locked first and read then: who waited here for another refund has to see it.
+    session.execute(select(Payment.id).where(Payment.payable == payable).order_by(Payment.id).with_for_update())
     back = select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(Refund.payment_id == Payment.id)
     mine = select(Payment, Payment.amount_minor - back.scalar_subquery()).where(
         Payment.payable == payable, Payment.state == "succeeded", Payment.applied_at.is_not(None)

@@ -69,7 +69,9 @@ class FakeStripe:
 
     def _create(self, _: str, given: dict[str, str]) -> tuple[int, dict[str, Any]]:
         price = "line_items[0][price_data]"
-        name = f"cs_test_{len(self.sessions) + 1}{hashlib.sha256(given['client_reference_id'].encode()).hexdigest()[:8]}"
+        name = (
+            f"cs_test_{len(self.sessions) + 1}{hashlib.sha256(given['client_reference_id'].encode()).hexdigest()[:8]}"
+        )
         self.sessions[name] = {
             "id": name,
             "object": "checkout.session",
@@ -93,7 +95,9 @@ class FakeStripe:
     def _expire(self, name: str, _: dict[str, str]) -> tuple[int, dict[str, Any]]:
         session = self.sessions[name]
         if session["status"] != "open":
-            return 400, _error("invalid_request_error", "Only Checkout Sessions with a status in [open] can be expired.")
+            return 400, _error(
+                "invalid_request_error", "Only Checkout Sessions with a status in [open] can be expired."
+            )
         session.update(status="expired", url=None)
         return 200, session
 
@@ -142,7 +146,7 @@ def _error(kind: str, words: str) -> dict[str, Any]:
     return {"error": {"type": kind, "message": words}}
 
 
-def _handler(fake: FakeStripe) -> type[BaseHTTPRequestHandler]:
+def _handler(fake: FakeStripe) -> type[BaseHTTPRequestHandler]:  # noqa: C901 – one class, bound to one Stripe
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 

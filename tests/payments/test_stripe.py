@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -87,7 +86,7 @@ def test_a_trip_is_paid_on_stripes_page(shop: TestClient, with_stripe: Settings,
     answer = shop.get(back)
     assert answer.headers["location"] == f"/bookings/{reference}"
     assert shop.get(back).headers["location"] == f"/bookings/{reference}"
-    assert (state("bookings"), state()) if False else state() == "succeeded"
+    assert state() == "succeeded"
     assert makers.one("select status from bookings") == "confirmed"
     assert makers.broken() == []
 
@@ -122,20 +121,20 @@ def test_the_webhook_alone_books_the_trip_and_saying_it_twice_changes_nothing(
 def test_words_that_are_not_stripes_are_refused(shop: TestClient, stripe: FakeStripe) -> None:
     body, headers = sign(b'{"id": "evt_1", "object": "event", "type": "x", "data": {"object": {"id": "y"}}}')
     signature = headers["Stripe-Signature"]
-    bad = [
+    bad: list[dict[str, str]] = [
         {},
         {"Stripe-Signature": ""},
         {"Stripe-Signature": "nonsense"},
         {"Stripe-Signature": signature.replace("v1=", "v1=0")},
-        {"Stripe-Signature": signature + ",v1=ü".encode("latin-1").decode("latin-1")},
         sign(body, secret="whsec_another")[1],
         sign(body, age=301)[1],
         sign(b"{}")[1],
     ]
-    for one in bad[:4] + bad[5:]:
+    for one in bad:
         assert hear(shop, (body, {**one, "Content-Type": "application/json"})) == 400
-    latin = [(b"stripe-signature", signature.encode() + b",v1=\xfc"), (b"content-type", b"application/json")]
-    assert hear(shop, (body, dict(latin))) in (200, 400)  # type: ignore[arg-type]  # raw header bytes
+    latin = {b"stripe-signature": signature.split(",")[0].encode() + b",v1=\xfc", b"content-type": b"application/json"}
+    assert shop.post("/webhooks/stripe", content=body, headers=latin).status_code == 400
+    assert hear(shop, sign(b'{"id": "\xff"}')) == 400
     assert hear(shop, sign(b'{"id": "evt"')) == 400
     assert hear(shop, sign(b"[1]")) == 400
     assert makers.one("select count(*) from letters where kind = 'payment.heard'") == 0
@@ -273,14 +272,13 @@ def test_a_refund_under_way_is_followed_until_its_end(
     assert len(stripe.refunds) == 1
 
 
-Door = Callable[[TestClient, Settings], object]
-
-
 def test_no_call_to_stripe_is_made_inside_a_transaction(
     shop: TestClient, with_stripe: Settings, stripe: FakeStripe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[object] = []
-    waiting = "select count(*) from pg_stat_activity where state like 'idle in transaction%' and datname = current_database()"
+    waiting = (
+        "select count(*) from pg_stat_activity where state like 'idle in transaction%' and datname = current_database()"
+    )
     really = stripe.answer
 
     def watched(*given: Any) -> Any:
