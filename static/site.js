@@ -166,7 +166,9 @@
     const tick = () => {
       if (!box.isConnected) return clearInterval(beat);
       const left = Math.max(0, Math.round((end - Date.now()) / 1000));
-      digits.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+      const [hours, minutes] = [Math.floor(left / 3600), Math.floor(left / 60) % 60];
+      const two = (number) => String(number).padStart(2, "0");
+      digits.textContent = `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(left % 60)}`;
       box.toggleAttribute("data-near", left <= 300 && left > 0);
       if (left <= 300 && left > 60) once("five");
       if (left <= 60 && left > 0) once("one");

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from uuid import UUID
 
+from portal.flights.errors import SoldOut
 from portal.kit import clock, db
 from portal.kit.errors import PortalError
 from portal.kit.outbox import Letter
@@ -13,6 +15,7 @@ from portal.trips import service as trips
 from portal.watches import queries, rules, service
 from tasks.delivery import Handler, deliver
 
+log = logging.getLogger(__name__)
 SLICES_A_ROUND = 5
 
 
@@ -38,7 +41,10 @@ def _serve(settings: Settings, flight_id: int, cabin: str) -> None:
         try:
             with db.writing() as session:
                 served = service.offer_next(session, flight_id, cabin, settings=settings) is not None
-        except PortalError:
+        except SoldOut:
+            return
+        except PortalError as no:
+            log.warning("waiting list not served", extra={"flight": flight_id, "cabin": cabin, "reason": str(no)})
             return
 
 

@@ -73,7 +73,8 @@ REMINDERS = text(
     join booking_segments s on s.flight_id = f.id join bookings b on b.id = s.booking_id
     join passengers p on p.booking_id = b.id join tickets t on t.passenger_id = p.id
     join coupons c on c.ticket_number = t.number and c.flight_id = f.id and c.status = 'open'
-    where f.departure_at > :until and f.departure_at <= :since and f.status = 'scheduled'
+    where f.departure_at > :until - interval '2 days' and f.departure_at <= :since and f.status = 'scheduled'
+      and coalesce(f.estimated_departure_at, f.departure_at) > :until
       and b.status = 'confirmed' and b.contact_email is not null
       and not exists (select 1 from preferences p where p.user_id = b.user_id and 'checkIn' = any (p.muted))
       and not exists (select 1 from letters l where l.kind = 'check_in.reminder' and l.key = b.id || ':' || f.id)

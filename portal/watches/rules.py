@@ -17,7 +17,6 @@ LINE_ENDS = timedelta(hours=6)
 QUIET = timedelta(days=3)
 MOST_WAITS, MOST_ALERTS = 5, 20
 PENDING_KEPT = timedelta(days=7)
-REMIND_BEFORE, REMIND_UNTIL = timedelta(hours=24), timedelta(minutes=60)
 
 T = TypeVar("T")
 

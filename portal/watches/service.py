@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from portal.booking import service as booking
 from portal.booking.forms import HoldWish
 from portal.booking.queries import booking_by_id
+from portal.booking.rules import CHECK_IN_CLOSES, CHECK_IN_OPENS, check_in_window
 from portal.flights.queries import FlightView, flight_by_public_id, flights_by_id, free_seats
 from portal.kit import audit, clock, outbox
 from portal.kit.errors import FieldError, Invalid
@@ -339,7 +340,7 @@ def remind(session: Session) -> int:
     Check-in opens 24 hours before departure and closes 60 minutes before it.
     """
     now = clock.now()
-    due = queries.reminders(session, since=now + rules.REMIND_BEFORE, until=now + rules.REMIND_UNTIL, limit=SLICE)
+    due = queries.reminders(session, since=now + CHECK_IN_OPENS, until=now + CHECK_IN_CLOSES, limit=SLICE)
     for one in due:
         ids: dict[str, Any] = {"bookingId": str(one.booking_id), "flightId": one.flight_id}
         outbox.post(session, "check_in.reminder", key=f"{one.booking_id}:{one.flight_id}", queue="mail", **ids)
@@ -352,6 +353,6 @@ def reminder_mail(session: Session, booking_id: UUID, flight_id: int, settings: 
     flight = next((one for one in view.flights if one.id == flight_id), None) if view else None
     if view is None or flight is None or view.status != "confirmed" or flight.status != "scheduled":
         return None
-    if flight.departure_at <= clock.now() + rules.REMIND_UNTIL:
+    if check_in_window(flight)[1] <= clock.now():
         return None
     return told.reminder_mail(view, flight, settings)

@@ -27,13 +27,24 @@ PUBLIC = (
     "/bookings/AAAAAA",
     "/account/sign-in",
     "/account/register",
+    f"/waiting-list?{MARKET}",
+    f"/fare-alerts?{MARKET}",
     "/help",
     "/health-ui",
     "/api/docs",
     "/dev/mail",
     "/nowhere",
 )
-STAFF = ("/admin", "/admin/jobs", "/admin/bookings", "/account", "/account/trips")
+STAFF = (
+    "/admin",
+    "/admin/jobs",
+    "/admin/bookings",
+    "/account",
+    "/account/trips",
+    "/account/travellers",
+    "/account/preferences",
+    "/account/watches",
+)
 VIEWS = [(width, scheme) for width in (360, 1280) for scheme in ("light", "dark")]
 
 

@@ -21,6 +21,7 @@ from portal.kit import db, mail, web
 from portal.kit.outbox import Hopeless
 from portal.kit.settings import Settings
 
+LEAVE = "https://portal.example/waiting-list/word"
 PDF = mail.File("itinerary.pdf", "application/pdf", b"%PDF-1.7 pretend")
 
 
@@ -119,7 +120,10 @@ def test_the_folder_keeps_a_message_once(tmp_path: Path) -> None:
 
 def test_sendgrid_is_told_everything() -> None:
     with sendgrid(202) as (address, asked):
-        mail.send(Settings(email_provider="sendgrid", sendgrid_url=address, sendgrid_api_key="SG.key"), message())
+        mail.send(
+            Settings(email_provider="sendgrid", sendgrid_url=address, sendgrid_api_key="SG.key"),
+            mail.may_be_left(message(), LEAVE),
+        )
     ((path, authorization, body),) = asked
     assert (path, authorization) == ("/v3/mail/send", "Bearer SG.key")
     assert body["personalizations"] == [{"to": [{"email": "ada@example.com"}]}]
@@ -127,6 +131,8 @@ def test_sendgrid_is_told_everything() -> None:
     assert [part["type"] for part in body["content"]] == ["text/plain", "text/html"]
     assert body["attachments"][0]["filename"] == "itinerary.pdf"
     assert body["headers"]["Message-ID"] == message()["Message-ID"]
+    assert body["headers"]["List-Unsubscribe"] == f"<{LEAVE}>"
+    assert body["headers"]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
 
 
 def test_a_refusal_by_sendgrid_is_told_without_the_key() -> None:

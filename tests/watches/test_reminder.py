@@ -47,6 +47,14 @@ def test_it_does_not_go_when_it_is_too_late(settings: Settings) -> None:
     assert remind(settings, flight, hours=0.9) == 0
 
 
+def test_a_delay_keeps_check_in_open_and_the_reminder_with_it(settings: Settings) -> None:
+    flight, _ = booked(settings)
+    late = {"out": flight.departure_at + timedelta(hours=3), "in": flight.arrival_at + timedelta(hours=3)}
+    with db.writing() as session:
+        session.execute(text("update flights set estimated_departure_at = :out, estimated_arrival_at = :in"), late)
+    assert remind(settings, flight, hours=0.9) == 1
+
+
 def test_held_cancelled_and_checked_in_bookings_are_not_reminded(settings: Settings) -> None:
     flight, _ = booked(settings)
     bookings.named(settings, bookings.offer(settings, flight))

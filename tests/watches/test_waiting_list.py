@@ -155,6 +155,15 @@ def test_a_hold_that_lapses_goes_to_the_next_in_line(settings: Settings) -> None
         assert queries.broken_waits(session) == []
 
 
+def test_an_offer_without_a_hold_is_found_in_the_books(settings: Settings) -> None:
+    wait = makers.joined(makers.full(settings)[0])
+    with db.writing() as session:
+        session.execute(text("update waits set state = 'offered', offered_at = now()"))
+    with db.reading() as session:
+        (finding,) = queries.broken_waits(session)
+    assert str(wait) in str(finding)
+
+
 def test_what_a_cancellation_gives_back_is_offered_at_once(settings: Settings) -> None:
     flight = bookings.flight(seats=1)
     sold = bookings.confirmed(settings, bookings.offer(settings, flight, brand="Flex"))
