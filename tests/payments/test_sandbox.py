@@ -86,6 +86,18 @@ def test_production_has_no_sandbox_unless_it_is_opened_by_name() -> None:
         read({**production, "PORTAL_SANDBOX_PAYMENTS": "perhaps"})
 
 
+def test_production_takes_stripe_whole_or_not_at_all() -> None:
+    secrets = {f"PORTAL_{name}": "0123456789abcdef" * 3 for name in ("SECRET_KEY", "JWT_SECRET_KEY")}
+    rest = {"PORTAL_DATABASE_URL": "x", "PORTAL_REDIS_URL": "x", "PORTAL_BASE_URL": "x", "PORTAL_ALLOWED_HOSTS": "x"}
+    half = {"PORTAL_ENV": "production", **secrets, **rest, "PORTAL_STRIPE_SECRET_KEY": "sk_live_x"}
+    whole = {**half, "PORTAL_STRIPE_WEBHOOK_SECRET": "whsec_x"}
+    assert gateway.name(read(whole)) == "stripe"
+    with pytest.raises(ConfigurationError, match="STRIPE_WEBHOOK_SECRET"):
+        read(half)
+    with pytest.raises(ConfigurationError, match="STRIPE_API_BASE"):
+        read({**whole, "PORTAL_STRIPE_API_BASE": "http://127.0.0.1:1"})
+
+
 def test_without_a_gateway_nothing_is_asked(settings: Settings) -> None:
     with pytest.raises(NoGateway):
         gateway.charge(replace(settings, sandbox_payments=False), order(), "tok_visa")
