@@ -29,6 +29,7 @@ from portal.pricing.service import load_book
 from portal.search.errors import OfferExpired
 from portal.search.service import read_offer
 from portal.tickets import rules as tickets
+from portal.tickets import service as documents
 from portal.tickets.rules import trips as cards
 from portal.trips import queries, rules, service, told
 from portal.trips.forms import (
@@ -85,6 +86,8 @@ def booking(request: Request) -> Response:
     mine = _may(may_manage, request, view)
     shown = _shown(view, now, mine=mine)
     changed = _changed_by_airline(request, view)
+    with db.reading() as session:
+        shown["files"] = documents.files(session, view)
     return render(request, "trips/booking.html", block="booking", **shown, changed_by_airline=changed)
 
 
@@ -131,7 +134,6 @@ def _shown(view: BookingView, now: datetime, *, mine: bool) -> dict[str, Any]:
         "waiting": waiting if waiting and paid and not waiting.has_lapsed(now) else None,
         "hold": _hold(view, now, mine=mine) if state == "held" else None,
         "go_on": _go_on(view) if state == "held" and mine else "",
-        "files": _files(view) if view.confirmed_at else (),
         "doors": told.doors(view, now) if mine else {},
         "search_url": search_again(view),
         "mine": mine,
@@ -147,18 +149,6 @@ def _hold(view: BookingView, now: datetime, *, mine: bool) -> Hold:
 
 def _go_on(view: BookingView) -> str:
     return f"/book/{view.reference}/pay" if view.is_named else f"/book/{view.reference}/passengers"
-
-
-def _files(view: BookingView) -> tuple[tuple[str, str, str], ...]:
-    at = f"/bookings/{view.reference}"
-    receipt = (f"{at}/receipt.pdf", _("Receipt (PDF)"), "paper")
-    if view.status != "confirmed":
-        return (receipt,)
-    return (
-        (f"{at}/itinerary.pdf", _("Itinerary to print (PDF)"), "paper"),
-        receipt,
-        (f"{at}/calendar.ics", _("Add to my calendar"), "date"),
-    )
 
 
 def cancel_form(request: Request) -> Response:

@@ -56,7 +56,7 @@ def test_a_program_books_and_pays(client: TestClient, settings: Settings) -> Non
     assert made["status"] == "held"
     assert made["expiresAt"].endswith("Z")
     assert made["total"] == made["balance"] == {"amount": f"{offer.total_minor / 100:.2f}", "currency": "USD"}
-    assert made["availableActions"] == ["pay", "extend"]
+    assert made["availableActions"] == ["pay", "extend", "selectSeats"]
     assert made["priceBreakdown"][0]["code"] == "fare"
     assert made["slices"][0]["segments"][0]["flightNumber"] == "ME101"
     assert made["slices"][0]["segments"][0]["departureAt"][-6:] in ("-05:00", "-04:00")
