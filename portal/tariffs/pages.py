@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from portal.kit import clock, db, money
-from portal.kit.errors import Conflict, Invalid
+from portal.kit.errors import Conflict, FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import parse
 from portal.kit.web import Notice, Request, errors_by_field, page, render, see_other
@@ -98,13 +98,28 @@ def _typed(request: Request, kind: Table) -> dict[str, Any]:
 
 def _values(kind: Table, typed: Mapping[str, Any], old: Mapping[str, Any] | None) -> dict[str, Any]:
     fixed = {field.name: old[field.name] for field in kind.fields if old is not None and field.fixed}
-    values = parse_row(kind, typed, fixed)
-    if kind.has_days:
-        start = parse_day(typed, "valid_from", after=_today())
-        values["valid_from"] = start
-        last = parse_day(typed, "valid_to", after=start or _today(), optional=True)
-        values |= {"valid_to": last} if last else {}
+    parts: tuple[Callable[[], dict[str, Any]], ...] = (
+        lambda: parse_row(kind, typed, fixed),
+        lambda: _days(kind, typed),
+    )
+    values: dict[str, Any] = {}
+    wrong: list[FieldError] = []
+    for part in parts:
+        try:
+            values |= part()
+        except Invalid as no:
+            wrong += no.errors
+    if wrong:
+        raise Invalid(errors=wrong)
     return values
+
+
+def _days(kind: Table, typed: Mapping[str, Any]) -> dict[str, Any]:
+    if not kind.has_days:
+        return {}
+    start = parse_day(typed, "valid_from", after=_today()) or _today()
+    last = parse_day(typed, "valid_to", after=start, optional=True)
+    return {"valid_from": start, **({"valid_to": last} if last else {})}
 
 
 def _row_page(
@@ -126,8 +141,10 @@ def _row_page(
         told=kind.words(old) if old is not None else None,
         form=form,
         errors=errors or {},
-        labels={field.name: field.label() for field in kind.fields} | {"valid_from": _("From"), "valid_to": _("To")},
+        labels={field.name: field.label() for field in kind.fields}
+        | {"valid_from": _("Holds from"), "valid_to": _("Holds to")},
         choices={field.name: [(one, rules.choice(one)) for one in field.choices] for field in kind.fields},
+        called=rules.choice,
         samples=samples,
         ends=old is not None and "valid_to" in old,
         today=_today(),

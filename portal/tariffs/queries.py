@@ -12,8 +12,7 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.orm import Session
 
 from portal.booking.queries import Finding
-from portal.kit.i18n import day
-from portal.kit.i18n import gettext as _
+from portal.kit.i18n import day, ngettext
 from portal.kit.model import Base
 from portal.pricing.models import ExchangeRate, FareBrand, FareClassRow, FareRuleRow, Tax
 from portal.pricing.rules import Party, PriceBook, Sale, SegmentFare, quote
@@ -21,7 +20,7 @@ from portal.pricing.service import read_book
 from portal.pricing.steps import FareRule
 from portal.seats.models import ExtraProduct, SeatPrice
 from portal.tariffs.errors import UnknownRow
-from portal.tariffs.rules import TABLES, Table
+from portal.tariffs.rules import TABLES, Table, choice
 
 MODELS: dict[str, type[Base]] = {
     "fares": FareRuleRow,
@@ -205,9 +204,9 @@ def _price(
     ends = (route.home, route.away, on, route.origin, route.destination)
     segment = SegmentFare(route.fare_minor, route.currency, *ends, bisect_right(ladder.starts, load))
     found = quote(book, [segment], cabin=cabin, brand=brand, party=Party(1), sale=Sale(sold, max(at, 0)))
-    words = _("%(origin)s–%(destination)s in %(days)s days (%(day)s), %(cabin)s %(brand)s")
-    told = {"origin": route.origin, "destination": route.destination, "days": (on - today).days, "day": day(on)}
-    return words % {**told, "cabin": cabin, "brand": brand}, found.total_minor, found.currency
+    ahead = ngettext("in %(num)s day", "in %(num)s days", (on - today).days) % {"num": (on - today).days}
+    words = f"{route.origin}–{route.destination} {ahead} ({day(on)}), {choice(cabin)} {brand}"
+    return words, found.total_minor, found.currency
 
 
 def broken_promotions(session: Session) -> list[Finding]:

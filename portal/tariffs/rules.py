@@ -72,7 +72,8 @@ def _bounds(row: Mapping[str, Any]) -> str:
     low, high, kind = row["low"], row["high"], row["kind"]
     if kind == "weekday":
         names = [_("Mon"), _("Tue"), _("Wed"), _("Thu"), _("Fri"), _("Sat"), _("Sun")]
-        return f"{names[(low or 1) - 1]} – {names[(high or 7) - 1]}"
+        ends = dict.fromkeys((names[(low or 1) - 1], names[(high or 7) - 1]))
+        return " – ".join(ends)
     if kind == "season":
         return f"{_month_day(low or 101)} – {_month_day(high or 1231)}"
     if kind == "holiday":

@@ -177,6 +177,18 @@ def papers(session: Session, view: BookingView) -> list[DocumentView]:
     return found
 
 
+def files(session: Session, view: BookingView) -> list[tuple[str, str, str]]:
+    """Return what a traveller may take along, as (address, label, icon): papers, and the calendar while it stands."""
+    if view.status not in PAID:
+        return []
+    named = {ITINERARY: _("Itinerary to print (PDF)"), "receipt": _("Receipt"), "credit_note": _("Credit note")}
+    found = [
+        (one.href, " ".join(filter(None, (named[one.kind], one.number))), "paper") for one in papers(session, view)
+    ]
+    calendars = [(f"/bookings/{view.reference}/calendar.ics", _("Add to my calendar"), "date")]
+    return [*found, *(calendars if view.status == "confirmed" else [])]
+
+
 def _document(at: str, one: Paper) -> DocumentView:
     href = f"{at}/papers/{one.number}.pdf"
     return DocumentView(one.kind, one.number, None, one.issued_at, one.currency, one.total_minor, href)

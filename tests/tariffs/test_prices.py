@@ -90,7 +90,7 @@ def test_a_preview_says_what_a_trip_will_cost_and_keeps_nothing(admin: TestClien
     shown = admin.post(f"/admin/prices/fares/{row.id}", data=form("fares", row, factor_bp="220", do="preview"))
     assert shown.status_code == 200
     told = re.search(
-        r"JFK–LAX in \d+ days[^<]*economy Standard</th><td[^>]*>\$([\d.,]+)</td><td[^>]*><b>\$([\d.,]+)", shown.text
+        r"JFK–LAX in \d+ days[^<]*Economy Standard</th><td[^>]*>\$([\d.,]+)</td><td[^>]*><b>\$([\d.,]+)", shown.text
     )
     assert told is not None
     before, after = (float(one.replace(",", "")) for one in told.groups())
