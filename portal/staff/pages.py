@@ -1,10 +1,10 @@
-"""The back office for people: jobs, bookings, and the figures for a Prometheus."""
+"""The back office for people: jobs, bookings, money that waits, and the figures for a Prometheus."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -21,6 +21,8 @@ from portal.kit.i18n import ngettext
 from portal.kit.metrics import CONTENT_TYPE, exposition
 from portal.kit.validation import parse
 from portal.kit.web import Notice, Request, Viewer, errors_by_field, page, render, see_other
+from portal.payments import queries as payment_queries
+from portal.payments import service as payments
 from portal.staff import queries, rules, service
 from portal.staff.forms import BookingsWish, JobsWish
 from portal.staff.queries import BookingRow, LetterView, Tally
@@ -28,6 +30,7 @@ from portal.staff.queries import BookingRow, LetterView, Tally
 PAGE = 50
 JOBS = "/admin/jobs"
 BOOKINGS = "/admin/bookings"
+MONEY = "/admin/payments"
 LETTERS_LIST, BOOKINGS_LIST = "staff letters page", "staff bookings page"
 
 
@@ -202,6 +205,50 @@ def _range(offset: int, shown: int, total: int) -> str:
     return _("%(first)d–%(last)d of %(total)d") % {"first": offset + 1, "last": offset + shown, "total": total}
 
 
+def money(request: Request) -> Response:
+    """Show the money that waits for somebody: sums that fit no order, refunds that have not gone through, the books."""
+    _staff(request)
+    with db.reading() as session:
+        reviews, refunds = payment_queries.under_review(session), payment_queries.open_refunds(session)
+        balances = payment_queries.balances(session)
+        payables = {one.payable for one in reviews} | {one.payable for one in refunds}
+        known = queries.bookings_of(session, payables)
+    references = {payable: reference for payable, (reference, _email) in known.items()}
+    return render(
+        request, "staff/payments.html", reviews=reviews, refunds=refunds, balances=balances, references=references
+    )
+
+
+def redo_refund(request: Request) -> Response:
+    """Try a refused refund again, by its gateway or as a travel credit."""
+    viewer, refund_id = _staff(request), _named(request)
+    as_credit = request.fields.get("to") == "credit"
+    with db.reading() as session:
+        refund = payment_queries.refund(session, refund_id)
+        contact = queries.bookings_of(session, {refund.payable}) if refund else {}
+    owner = next((email for _reference, email in contact.values()), None)
+    try:
+        with db.writing() as session:
+            to = "credit" if as_credit else "original"
+            payments.redo_refund(session, refund_id, to=to, actor_id=viewer.id, owner=owner)
+    except Conflict as no:
+        return see_other(request, MONEY, Notice("warn", no.title))
+    words = _("It is a travel credit now; the traveller gets the code.") if as_credit else _("It is being tried again.")
+    return see_other(request, MONEY, Notice("good", words))
+
+
+def send_back(request: Request) -> Response:
+    """Send a sum that fits no order back to whom it came from."""
+    viewer = _staff(request)
+    with db.writing() as session:
+        payments.send_reviewed_back(session, _named(request), actor_id=viewer.id)
+    return see_other(request, MONEY, Notice("good", _("It is on its way back.")))
+
+
+def _named(request: Request) -> UUID:
+    return cast(UUID, request.path_params["id"])
+
+
 def metrics(request: Request) -> Response:
     """Answer the portal's figures in Prometheus's text form, to staff and to this machine."""
     require_insider(request)
@@ -238,5 +285,8 @@ routes: list[BaseRoute] = [
     _jobs_door(f"{JOBS}/{{id:int}}/retry", retry, "POST"),
     _jobs_door(f"{JOBS}/{{id:int}}/drop", drop, "POST"),
     page(BOOKINGS, bookings),
+    page(MONEY, money),
+    page(f"{MONEY}/refunds/{{id:uuid}}", redo_refund, methods=("POST",)),
+    page(f"{MONEY}/reviews/{{id:uuid}}", send_back, methods=("POST",)),
     page("/metrics", metrics),
 ]

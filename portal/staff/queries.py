@@ -221,6 +221,13 @@ def _literal(words: str) -> str:
     return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+def bookings_of(session: Session, ids_: Collection[UUID]) -> dict[UUID, tuple[str, str | None]]:
+    """Return the reference and the contact of each booking that there is among these ids."""
+    found = text("select id, reference, contact_email from bookings where id = any(:ids)")
+    rows = session.execute(found, {"ids": list(ids_)})
+    return {row.id: (row.reference, row.contact_email) for row in rows}
+
+
 def gauges(session: Session) -> list[Gauge]:
     """Return the portal's figures as one reads them from the database at this moment."""
     by_status = _counted(session, "select status, count(*) from bookings group by 1")

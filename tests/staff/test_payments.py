@@ -1,0 +1,107 @@
+"""The page of money that waits: staff see it, try refused refunds again, and send back what fits no order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select, text
+from starlette.testclient import TestClient
+
+from portal.kit import db
+from portal.kit.money import Money
+from portal.kit.outbox import Letter
+from portal.kit.settings import Settings
+from portal.payments import service
+from portal.payments.rules import Outcome
+from tasks.handlers import HANDLERS
+from tests.booking import makers
+from tests.payments.paid import account
+
+PAGE = "/admin/payments"
+Who = Callable[[str], TestClient]
+
+
+def send(settings: Settings) -> None:
+    with db.reading() as session:
+        letters = list(session.scalars(select(Letter).where(Letter.kind == "payment.refund")))
+    for letter in letters:
+        HANDLERS[letter.kind](settings, letter)
+
+
+@pytest.fixture
+def refused(settings: Settings) -> UUID:
+    """A refund that the gateway refused: the charge is not one that it knows as paid."""
+    offer = makers.offer(settings, makers.flight(seats=1))
+    late = makers.named(settings, offer)
+    payment = makers.begun(late)
+    makers.lapse(late)
+    makers.held(settings, offer)
+    with db.writing() as session:
+        session.execute(
+            text(
+                "insert into sandbox_charges (id, idempotency_key, amount_minor, currency, description, return_path, "
+                "state) values (:id, :id, 1, 'USD', 'x', '/', 'declined')"
+            ),
+            {"id": f"ch_{payment}"},
+        )
+    makers.settled(payment)
+    send(settings)
+    assert makers.one("select state from refunds") == "failed"
+    return UUID(str(makers.one("select id from refunds")))
+
+
+def test_it_is_for_staff_only(client: TestClient, signed_in: Who) -> None:
+    paths = (f"{PAGE}/refunds/{uuid4()}", f"{PAGE}/reviews/{uuid4()}")
+    assert client.get(PAGE).status_code == 303
+    assert {client.post(path).status_code for path in paths} == {401}
+    customer = signed_in("customer")
+    assert customer.get(PAGE).status_code == 403
+    assert {customer.post(path).status_code for path in paths} == {403}
+
+
+def test_a_quiet_day_says_that_nothing_waits(signed_in: Who) -> None:
+    page = signed_in("staff").get(PAGE)
+    assert "Every refund has gone through" in page.text
+    assert "Every gateway took what it was asked for" in page.text
+
+
+def test_a_refused_refund_is_seen_and_tried_again(signed_in: Who, settings: Settings, refused: UUID) -> None:
+    staff = signed_in("staff")
+    page = staff.get(PAGE).text
+    assert "Refused" in page
+    assert "cannot give back" in page
+    assert str(makers.one("select reference from bookings where status = 'expired'")) in page
+    with db.writing() as session:
+        session.execute(text("update sandbox_charges set state = 'succeeded', amount_minor = 9999999"))
+    answer = staff.post(f"{PAGE}/refunds/{refused}", data={"to": "original"})
+    assert answer.headers["location"] == PAGE
+    assert "tried again" in staff.get(PAGE).text
+    send(settings)
+    assert makers.one("select state from refunds") == "succeeded"
+    assert "not failed" in staff.get(staff.post(f"{PAGE}/refunds/{refused}").headers["location"]).text
+
+
+def test_a_refused_refund_becomes_the_travellers_credit(signed_in: Who, refused: UUID) -> None:
+    staff = signed_in("admin")
+    staff.post(f"{PAGE}/refunds/{refused}", data={"to": "credit"})
+    assert makers.one("select owner_email from credits") == "anna@example.com"
+    assert "Travel credits" in staff.get(PAGE).text
+    assert makers.one("select actor_id is not null from audit_entries where action = 'refund.redone'")
+    assert makers.broken() == []
+
+
+def test_a_sum_that_fits_no_order_is_sent_back(signed_in: Who, settings: Settings) -> None:
+    booking = makers.named(settings, makers.offer(settings, makers.flight()))
+    payment = makers.begun(booking)
+    with db.writing() as session:
+        service.record(session, payment, Outcome("succeeded", "ch_1", taken=Money(777, "EUR")))
+    staff = signed_in("staff")
+    page = staff.get(PAGE).text
+    assert "€7.77" in page
+    assert booking.reference in page
+    assert staff.post(f"{PAGE}/reviews/{payment}").headers["location"] == PAGE
+    assert "Sent back" in staff.get(PAGE).text
+    assert (account("under_review"), account("refunds_due")) == (0, -777)
+    assert staff.post(f"{PAGE}/reviews/{uuid4()}").status_code == 404
