@@ -7,6 +7,7 @@ a test holds it against the model.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -18,6 +19,7 @@ from portal.kit.money import Money
 from portal.kit.openapi import operation
 from portal.kit.web import Request, endpoint
 from portal.places.forms import AirportOut
+from portal.places.queries import Place
 from portal.pricing.errors import NoRate
 from portal.pricing.rules import FARE_PERCENT
 from portal.pricing.told import factor_text, step_label
@@ -25,7 +27,7 @@ from portal.search import service
 from portal.search.answers import CalendarOut, ExplainOut, SearchOut
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import CalendarQuery, ExplainQuery, SearchQuery
-from portal.search.rules import Itinerary, Offer, SearchResult, Segment, SliceResult
+from portal.search.rules import Fare, Itinerary, Offer, SearchResult, Segment, SliceResult
 
 
 @operation(
@@ -114,7 +116,7 @@ def _traveller(offer: Offer, kind: str, count: int) -> dict[str, Any]:
 
 def told(result: SearchResult) -> dict[str, Any]:
     """Return the answer as the contract writes it."""
-    airports = {code: AirportOut.model_validate(place).wire() for code, place in result.places.items()}
+    airports = {code: _airport(place) for code, place in result.places.items()}
     party = result.party
     return {
         "currency": result.currency,
@@ -159,21 +161,31 @@ def _segment(segment: Segment, carriers: dict[str, str], airports: dict[str, Any
 
 
 def _fares(one: Itinerary, cabin: str) -> list[dict[str, Any]]:
-    expires = _instant(datetime.fromtimestamp(one.expires, UTC))
-    return [
-        {
-            "offerId": one.token(number),
-            "brand": fare.brand,
-            "cabin": cabin,
-            "bookingClass": fare.booking_class,
-            "fareBasis": fare.quote.fare_basis,
-            "total": Money(fare.quote.total_minor, fare.quote.currency).wire(),
-            "seatsLeft": one.seats_left,
-            "conditions": fare.conditions.wire(),
-            "expiresAt": expires,
-        }
-        for number, fare in enumerate(one.fares)
-    ]
+    mine = {"seatsLeft": one.seats_left, "expiresAt": _expiry(one.expires)}
+    return [{"offerId": one.token(number), **_fare(fare, cabin), **mine} for number, fare in enumerate(one.fares)]
+
+
+@lru_cache(maxsize=8192)
+def _fare(fare: Fare, cabin: str) -> dict[str, Any]:
+    """Return what many itineraries have in common: quoting remembers its fares."""
+    return {
+        "brand": fare.brand,
+        "cabin": cabin,
+        "bookingClass": fare.booking_class,
+        "fareBasis": fare.quote.fare_basis,
+        "total": Money(fare.quote.total_minor, fare.quote.currency).wire(),
+        "conditions": fare.conditions.wire(),
+    }
+
+
+@lru_cache(maxsize=64)
+def _expiry(expires: int) -> str:
+    return _instant(datetime.fromtimestamp(expires, UTC))
+
+
+@lru_cache(maxsize=4096)
+def _airport(place: Place) -> dict[str, Any]:
+    return AirportOut.model_validate(place).wire()
 
 
 def _local(wall: datetime, at: datetime) -> str:

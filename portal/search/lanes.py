@@ -8,9 +8,10 @@ connection and the currency. Nothing here comes from the client.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property, lru_cache
 from typing import Any
 
 from portal.pricing.rules import TYPES, Party, PriceBook
@@ -21,17 +22,9 @@ STEP_NAMES = ("route", "season", "weekday", "advance")
 DAYS_BEFORE, DAYS_SPANNED = 2, 7
 
 
-@dataclass(frozen=True, slots=True)
-class LevyRow:
-    """What pricing adds to a fare for a country of connection ("" = non-stop) and a currency; fixed for the party."""
-
-    via: str
-    currency: str
-    adult_bp: int
-    child_bp: int
-    infant_bp: int
-    fixed_minor: int
-    weight: float
+def array(values: Iterable[str | float]) -> str:
+    """Return an array as PostgreSQL reads it from text: made once, it is handed over much faster than a list."""
+    return "{" + ",".join(f'"{one}"' if isinstance(one, str) else str(one) for one in values) + "}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +37,10 @@ class Lanes:
     def values(self, prefix: str) -> dict[str, Any]:
         """Return the arrays as SQL values."""
         named = zip(STEP_NAMES, self.factors, strict=True)
-        return {f"{prefix}_codes": list(self.codes), **{f"{prefix}_{name}": list(bps) for name, bps in named}}
+        return {f"{prefix}_codes": array(self.codes), **{f"{prefix}_{name}": array(bps) for name, bps in named}}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Factors:
     """Everything that turns a base fare into a fare, for one cabin, one party and one day of sale.
 
@@ -62,15 +55,17 @@ class Factors:
     out: Lanes | None = None
     back: Lanes | None = None
 
+    @cached_property
     def values(self) -> dict[str, Any]:
-        """Return them as SQL values."""
-        values: dict[str, Any] = {"starts": list(self.starts), "stairs": list(self.stairs)}
-        values |= {"class_bps": list(self.classes), "classes": len(self.classes)}
+        """They as SQL values."""
+        values: dict[str, Any] = {"starts": array(self.starts), "stairs": array(self.stairs)}
+        values |= {"class_bps": array(self.classes), "classes": len(self.classes)}
         if self.out is None or self.back is None:
             return values | {f"plain_{name}": bp for name, bp in zip(STEP_NAMES, self.plain, strict=True)}
         return values | self.out.values("out") | self.back.values("back")
 
 
+@lru_cache(maxsize=2048)
 def factors(
     tariff: Tariff, origin: str, destination: str, *, cabin: str, on: date, today: date, stops: bool
 ) -> Factors:
@@ -106,27 +101,31 @@ def _lanes(
     return Lanes(tuple(codes), tuple(tuple(factor_of(lane[step]) for lane in lanes) for step in range(DAY_STEPS)))
 
 
-def levy_rows(
+@lru_cache(maxsize=2048)
+def levies(
     book: PriceBook,
     ends: tuple[str, str],
     *,
     on: date,
     cabin: str,
     party: Party,
-    vias: Sequence[str],
-    currencies: Sequence[str],
+    vias: tuple[str, ...],
+    currencies: tuple[str, ...],
     main: str,
-) -> Iterator[LevyRow]:
-    """Yield what is added to a fare between two countries, for each way to connect and currency; `main` is counted in.
+) -> dict[str, Any]:
+    """Return, as SQL values, what is added to a fare between two countries for each way to connect and currency.
 
-    Raises NoRate when a tax that is due cannot be turned into a currency.
+    A row for every via ("" is non-stop) and currency, `main` and `currencies`: the rates for each type of traveller,
+    the fixed lines for the whole party, and what one minor unit is worth in `main`. Raises NoRate when a tax that is
+    due cannot be turned into a currency.
     """
-    for currency in {main, *currencies}:
-        if currency not in book.rates:
-            continue
+    names = ("vias", "currencies", "adult_bps", "child_bps", "infant_bps", "fixed", "weights")
+    rows: list[tuple[str | float, ...]] = []
+    for currency in sorted({main, *currencies} & set(book.rates)):
         weight = book.converted(10**9, currency, main) / 10**9
         for via in ("", *vias):
-            levies = book.levies((ends[0], *([via] if via else []), ends[1]), on=on, cabin=cabin, currency=currency)
-            fixed = sum(count * levies[name].fixed_minor for name, count in party.counts.items())
-            adult, child, infant = (levies[name].rate_bp for name in TYPES)
-            yield LevyRow(via, currency, adult, child, infant, fixed, weight)
+            due = book.levies((ends[0], *([via] if via else []), ends[1]), on=on, cabin=cabin, currency=currency)
+            fixed = sum(count * due[name].fixed_minor for name, count in party.counts.items())
+            rows.append((via, currency, *(due[name].rate_bp for name in TYPES), fixed, weight))
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return {name: array(column) for name, column in zip(names, columns, strict=True)}

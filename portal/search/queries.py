@@ -18,16 +18,16 @@ from datetime import date, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import URL, TextClause, text
 from sqlalchemy.orm import Session
 
 from portal.accounts.queries import is_favourite
 from portal.flights.queries import FREE_SEATS
 from portal.places.queries import Place, places_by_code
 from portal.search.forms import Criteria
-from portal.search.lanes import Factors, Lanes, LevyRow
+from portal.search.lanes import Factors, Lanes
 from portal.search.rules import Facet, Found, Segment, SliceResult, Stock, Way
-from portal.search.statements import CHEAPEST, NETWORK, SEGMENT_FARES, SOON, composed
+from portal.search.statements import CHEAPEST, NETWORK, SEGMENT_FARES, SOON, composed, driver_sql
 
 FACTS_SECONDS = 60
 LINES_CLOSE = timedelta(hours=6)  # as in portal.watches.rules, which stands above
@@ -53,7 +53,7 @@ class Ask:
     counts: tuple[int, int, int]
     max_stops: int
     factor_bp: int
-    levies: tuple[LevyRow, ...]
+    levies: dict[str, Any]
     factors: Factors
     priceable: tuple[str, ...]
     filters: dict[str, Any]
@@ -82,12 +82,12 @@ class Network:
         return {code: self.known[code] for code in codes if code in self.known}
 
 
-_networks: dict[str, Network] = {}
+_networks: dict[URL, Network] = {}
 
 
 def network(session: Session) -> Network:
     """Return the network of the session's database, at most a minute old."""
-    key = str(session.get_bind().engine.url)
+    key = session.get_bind().engine.url
     found = _networks.get(key)
     if found is None or stopwatch.monotonic() - found.read_at > FACTS_SECONDS:
         countries, currencies, carriers, aircraft = session.execute(NETWORK).one()
@@ -101,7 +101,7 @@ def network(session: Session) -> Network:
 def ways(session: Session, ask: Ask) -> Found:
     """Return the page of itineraries that answers `ask`, in one round trip; complete within the module's promise."""
     with _planned_for_its_values(session) if ask.max_stops else nullcontext():
-        rows = session.execute(statement(ask), values(ask)).all()
+        rows = session.connection().exec_driver_sql(driver_sql(*_shape(ask)), values(ask)).all()
     facets = rows[0][4] if rows and ask.facets else None
     found = [_way(row) for row in rows if row[0] is not None]
     total = rows[0][3] if found else 0
@@ -126,23 +126,19 @@ def _planned_for_its_values(session: Session) -> Iterator[None]:
 
 def statement(ask: Ask) -> TextClause:
     """Return the SQL that answers `ask`, to be run with `values(ask)`."""
-    return composed(ask.max_stops > 0, ask.sort, tuple(ask.filters), ask.after is not None, ask.facets)
+    return composed(*_shape(ask))
+
+
+def _shape(ask: Ask) -> tuple[bool, str, tuple[str, ...], bool, bool]:
+    return ask.max_stops > 0, ask.sort, tuple(ask.filters), ask.after is not None, ask.facets
 
 
 def values(ask: Ask) -> dict[str, Any]:
     """Return what `statement(ask)` is to be run with."""
-    levies = [
-        *zip(
-            *((r.via, r.currency, r.adult_bp, r.child_bp, r.infant_bp, r.fixed_minor, r.weight) for r in ask.levies),
-            strict=True,
-        )
-    ]
-    names = ("vias", "currencies", "adult_bps", "child_bps", "infant_bps", "fixed", "weights")
-    given: dict[str, Any] = {name: list(column) for name, column in zip(names, levies, strict=True)}
+    given: dict[str, Any] = ask.levies | ask.factors.values
     given |= dict(zip(("adults", "children", "infants"), ask.counts, strict=True))
     given |= {"origin": ask.origin.code, "destination": ask.destination.code, "day": ask.on, "cabin": ask.cabin}
     given |= {"seats": ask.seats, "factor_bp": ask.factor_bp, "rows": ask.limit + 1, **ask.filters}
-    given |= ask.factors.values()
     given["priceable"] = ",".join(ask.priceable)
     if ask.max_stops:
         given |= {"origin_country": ask.origin.country, "destination_country": ask.destination.country}
@@ -180,7 +176,7 @@ def cheapest(
     From the first to the last of `days`; `lanes` has the factors of each of them.
     """
     ends = {"origin": origin, "destination": destination, "first": days[0], "last": days[1]}
-    values = {**ends, "cabin": cabin, "seats": seats, **factors.values(), **lanes.values("days")}
+    values = {**ends, "cabin": cabin, "seats": seats, **factors.values, **lanes.values("days")}
     return [(row[0], row[1], row[2]) for row in session.execute(CHEAPEST, values)]
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import URL
 from sqlalchemy.orm import Session
 
 from portal.kit import clock, money, signing
@@ -22,7 +23,7 @@ from portal.pricing.service import load_book
 from portal.search import queries
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import Criteria, SliceWish
-from portal.search.lanes import days_of, factors, levy_rows
+from portal.search.lanes import days_of, factors, levies
 from portal.search.queries import Ask, Network
 from portal.search.rules import (
     DayPrice,
@@ -47,7 +48,7 @@ OFFER_STEP_SECONDS = 15
 LONGEST_TOKEN = 4096
 SOLD_DAYS_AHEAD = 360
 SUGGESTIONS, SUGGESTION_SECONDS = 6, 300
-_suggestions: dict[str, tuple[float, list[Suggestion]]] = {}
+_suggestions: dict[URL, tuple[float, list[Suggestion]]] = {}
 
 
 def search(
@@ -149,17 +150,15 @@ def _ask(
         counts=(party.adults, party.children, party.infants),
         max_stops=criteria.max_stops,
         factor_bp=book.in_cabin(criteria.cabin)[0].factor_bp,
-        levies=tuple(
-            levy_rows(
-                book,
-                (ends[0].country, ends[1].country),
-                on=wish.on,
-                cabin=criteria.cabin,
-                party=party,
-                vias=net.countries if criteria.max_stops else (),
-                currencies=net.currencies,
-                main=main,
-            )
+        levies=levies(
+            book,
+            (ends[0].country, ends[1].country),
+            on=wish.on,
+            cabin=criteria.cabin,
+            party=party,
+            vias=net.countries if criteria.max_stops else (),
+            currencies=net.currencies,
+            main=main,
         ),
         factors=factors(
             book.tariff,
@@ -356,7 +355,7 @@ def cheapest_days(
 
 def leaving_soon(session: Session) -> list[Suggestion]:
     """Return a few routes of the coming days, each from another place, at most five minutes old."""
-    key = str(session.get_bind().engine.url)
+    key = session.get_bind().engine.url
     read_at, known = _suggestions.get(key, (0.0, []))
     if not known or time.monotonic() - read_at > SUGGESTION_SECONDS:
         known = _suggest(session)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from sqlalchemy import TextClause, text
+from sqlalchemy.dialects.postgresql import psycopg
 
 from portal.flights.queries import FREE_SEATS
 from portal.search.lanes import DAYS_BEFORE, DAYS_SPANNED, STEP_NAMES
@@ -38,7 +39,7 @@ def times(minor: str, factor_bp: str) -> str:
 LOAD_AT = "width_bucket((g.capacity - g.free) * 10000 / g.capacity, cast(:starts as int[]))"
 CLASS_AT = """greatest(0, least(:classes - 1,
     :classes - 1 - cardinality(g.protections) + width_bucket(g.free - :seats, g.protections)))"""
-IN_CLASS = "(cast(:class_bps as int[]))[{0} + 1]"
+IN_CLASS = "(cast(:class_bps as int[]))[g.class_at + 1]"
 
 
 def legs(where: str, lane: str, at: str = "") -> str:
@@ -52,7 +53,7 @@ def legs(where: str, lane: str, at: str = "") -> str:
     for name in STEP_NAMES:
         fare = times(fare, factor.format(lane, name, at))
     fare = times(fare, "(cast(:stairs as int[]))[g.load_at + 1]")
-    return f"""select g.*, {fare} as fare from (
+    return f"""select g.*, {fare} as fare, {IN_CLASS} as class_bp from (
         select g.*, {LOAD_AT} as load_at, {CLASS_AT} as class_at from ({LEGS} {where} offset 0) g offset 0) g"""  # noqa: S608 – constants
 
 
@@ -61,7 +62,7 @@ DIRECT = """
            departure_at, arrival_at, departure_local, arrival_local, {fare} as fare, currency, free,
            load_at as load_one, 0 as load_two, class_at
     from leaving where destination = :destination
-""".format(fare=times("fare", IN_CLASS.format("class_at")))  # noqa: S608 – constants
+""".format(fare=times("fare", "class_bp"))  # noqa: S608 – constants
 STRAIGHT = "and f.origin = :origin and f.destination = :destination and f.departs_on = :day"
 LEAVING = "and f.origin = :origin and f.departs_on = :day"
 REACHING = f"""and f.destination = :destination and f.origin in (select code from hubs)
@@ -70,7 +71,8 @@ REACHING = f"""and f.destination = :destination and f.origin in (select code fro
 OUT_LANE = "coalesce(array_position(cast(:out_codes as text[]), g.destination::text), 0) + 1"
 BACK_LANE = f"""coalesce(array_position(cast(:back_codes as text[]), g.origin::text), 0) * {DAYS_SPANNED}
     + (g.departs_on - :day) + {DAYS_BEFORE + 1}"""
-IN_ONE_CLASS = IN_CLASS.format("least(a.class_at, b.class_at)")
+# Of two classes the dearer one has the higher factor: classes stand dearest first.
+IN_ONE_CLASS = "greatest(a.class_bp, b.class_bp)"
 NON_STOP = f"""
     with leaving as ({legs(STRAIGHT, "plain")}),
     ways as ({DIRECT})
@@ -152,7 +154,7 @@ FILTERS = {
 }
 CHEAPEST = text(
     f"""
-    select departs_on, currency, min({times("fare", IN_CLASS.format("class_at"))}) from (
+    select departs_on, currency, min({times("fare", "class_bp")}) from (
         {
         legs(
             "and f.origin = :origin and f.destination = :destination and f.departs_on between :first and :last",
@@ -209,3 +211,9 @@ def composed(stops: bool, sort: str, filters: tuple[str, ...], after: bool, face
         source="told t left join page p on true" if facets else "page p",
     )
     return text((ONE_STOP if stops else NON_STOP) + PRICED + (FACETS if facets else "") + page)
+
+
+@lru_cache(maxsize=512)
+def driver_sql(stops: bool, sort: str, filters: tuple[str, ...], after: bool, facets: bool) -> str:
+    """Return that statement as psycopg takes it: SQLAlchemy's own way to it costs as much as the rest of a search."""
+    return str(composed(stops, sort, filters, after, facets).compile(dialect=psycopg.dialect()))  # type: ignore[no-untyped-call]  # has no types

@@ -97,11 +97,11 @@ def plans(draw: st.DrawFn, number: int) -> Plan:
 
 def rule(rng: Random, number: int) -> dict[str, object]:
     """A price rule of any kind, near enough to the day that it often holds."""
-    kind = rng.choice(RULE_KINDS)
+    kind = RULE_KINDS[number] if number < len(RULE_KINDS) else rng.choice(RULE_KINDS)
     row: dict[str, object] = {"key": f"rule-{number}", "kind": kind, "label": f"Rule {number}", "source": "a test"}
     row |= {"factor_bp": rng.randint(1_000, 30_000), "low": None, "high": None, "code": ""}
     row |= {"cabin": rng.choice((None, None, "economy", "business"))}
-    row |= {name: None if kind == "load" else rng.choice((None, *CODES)) for name in ("origin", "destination")}
+    row |= {name: None if kind == "load" else rng.choice((None,) * 4 + CODES) for name in ("origin", "destination")}
     if kind == "route" and not (row["origin"] or row["destination"]):
         row["origin"] = "JFK"
     if kind == "load":
@@ -117,7 +117,7 @@ def rule(rng: Random, number: int) -> dict[str, object]:
         row["low"], row["high"] = int(first.strftime(form)), int(last.strftime(form))
     starts = rng.choice((-400, -30, 0, 1))
     row["valid_from"] = world.soon(starts)
-    row["valid_to"] = rng.choice((None, world.soon(starts), world.soon(max(starts, -1))))
+    row["valid_to"] = rng.choice((None, None, None, world.soon(starts), world.soon(max(starts, -1))))
     return row
 
 
@@ -125,7 +125,8 @@ def set_rules(session: Session, seed: int) -> None:
     """Replace the price rules by some made from `seed`."""
     rng = Random(seed)
     session.execute(delete(FareRuleRow))
-    for number in range(rng.randint(0, 12)):
+    kinds = len(RULE_KINDS)
+    for number in range(rng.choice((0, kinds, 2 * kinds, 3 * kinds))):
         session.execute(insert(FareRuleRow).values(**rule(rng, number)))
     forget_books()
 
@@ -315,9 +316,10 @@ def test_every_way_and_only_ways(euro_settings: Settings) -> None:
 
 
 def test_sql_and_python_come_to_the_same_integers(euro_settings: Settings) -> None:
+    """Each kind of rule was really met: of those that are valid and fit, every second or third hits the day."""
     seen: set[str] = set()
 
-    @given_settings(max_examples=60, deadline=None)
+    @given_settings(max_examples=50, deadline=None)
     @given(st.integers(0, 2**32))
     def same(seed: int) -> None:
         rng = Random(seed)
