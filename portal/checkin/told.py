@@ -23,6 +23,8 @@ from portal.kit.i18n import gettext as _
 from portal.kit.i18n import ngettext
 from portal.seats.rules import seat_problem, seating_order
 
+LONGEST_ON_STUB = 24
+
 
 @dataclass(frozen=True, slots=True)
 class BoardingPass:
@@ -45,6 +47,11 @@ class BoardingPass:
     def number(self) -> str:
         """The sequence number as it is printed: `007`."""
         return f"{self.check_in.sequence_number:03}"
+
+    @property
+    def stub_name(self) -> str:
+        """The name for a narrow place: as printed, or as in the bar code when that is too long."""
+        return self.name if len(self.name) <= LONGEST_ON_STUB else barcode.short_name(self.passenger.ticket_name or "")
 
     @property
     def boarding_local(self) -> datetime:
@@ -105,13 +112,17 @@ class BoardingPass:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One traveller in a flight's list: may be ticked, is checked in (`made`), or cannot be (`closed` says why)."""
+    """One traveller in a flight's list: may be ticked, is checked in (`made`), or cannot be (`closed` says why).
+
+    `seat` is the one of the day, if there is one.
+    """
 
     passenger: PassengerView
     value: str
     made: CheckedIn | None
     closed: str | None
     infant: PassengerView | None
+    seat: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +218,8 @@ def counters(desk: Desk, now: datetime) -> list[Counter]:
 
 def _candidate(desk: Desk, one: PassengerView, flight: FlightView, now: datetime) -> Candidate:
     closed = rules.traveller_closed(desk, one.id, flight, now)
-    return Candidate(
-        one, pick_value(one.id, flight), desk.checked_in.get((one.id, flight.id)), closed, _infant(desk, one)
-    )
+    made, seat = desk.checked_in.get((one.id, flight.id)), desk.seats.get((flight.id, one.id))
+    return Candidate(one, pick_value(one.id, flight), made, closed, _infant(desk, one), seat)
 
 
 def _infant(desk: Desk, one: PassengerView) -> PassengerView | None:
