@@ -27,6 +27,7 @@ from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.payments.rules import OPEN
+from portal.pricing import promotions
 from portal.search.rules import Offer
 
 __all__ = ["ItemWish"]
@@ -87,8 +88,10 @@ def _by_key(session: Session, booking: Booking, key: str) -> Amendment | None:
 def _make_way(session: Session, booking: Booking, payload: dict[str, Any]) -> None:
     """Withdraw another amendment that waits to be paid; raises AmendmentUnderWay while money is on its way for it.
 
-    All seats that either is about are locked first, in order.
+    All seats that either is about are locked first, in order, and before them the promotion that is to be given back.
     """
+    if payload.get("whole"):
+        promotions.lock(session, holder=booking.id)
     mine = select(Amendment).where(Amendment.booking_id == booking.id, Amendment.state == "paying")
     waiting = session.scalar(mine.with_for_update().execution_options(populate_existing=True))
     payloads = [payload, waiting.payload] if waiting else [payload]

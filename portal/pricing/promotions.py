@@ -312,12 +312,17 @@ def identify(session: Session, *, holder: UUID, customer: str) -> None:
     session.execute(IDENTIFY, {"holder": holder, "customer": customer, "slot": slot})
 
 
-def release(session: Session, *, holder: UUID) -> None:
-    """Give the holder's use back, held or used; nothing happens when there is none. Call it before seats go back."""
+def lock(session: Session, *, holder: UUID) -> None:
+    """Lock the promotion that the holder uses, if any: who gives it back after locking seats calls this before them."""
     use = session.execute(ACTIVE_OF, {"holder": holder}).one_or_none()
     if use is not None:
         session.execute(LOCK, {"id": use.id})
-        session.execute(RETURN, {"holder": holder})
+
+
+def release(session: Session, *, holder: UUID) -> None:
+    """Give the holder's use back, held or used; nothing happens when there is none. Call it before seats go back."""
+    lock(session, holder=holder)
+    session.execute(RETURN, {"holder": holder})
 
 
 def confirm(session: Session, *, holder: UUID) -> None:

@@ -17,6 +17,7 @@ from portal.kit.settings import Settings
 from portal.tickets import rules
 
 SECTIONS = ("fare", "extra", "tax", "discount", "penalty")
+PENALTIES = ("penalty", "cancel_fee", "change_fee", "fare_kept")
 EXTRAS = ("seat", "bag", "meal", "priority", "insurance", "assistance")
 
 
@@ -145,8 +146,10 @@ def _key(one: ChargeView) -> Key:
 
 
 def _section(one: ChargeView) -> str:
-    if one.code in ("fare", "penalty"):
-        return one.code
+    if one.code == "fare":
+        return "fare"
+    if one.code in PENALTIES:
+        return "penalty"
     if one.code == "promotion":
         return "discount"
     return "extra" if one.code in EXTRAS or one.item_id is not None else "tax"
@@ -182,7 +185,7 @@ def _sectioned(found: Sequence[Line]) -> list[Section]:
         "extra": _("Extras"),
         "tax": _("Taxes and fees"),
         "discount": _("Promotions"),
-        "penalty": _("Fees for the change"),
+        "penalty": _("Fees, and what is not refunded"),
     }
     groups = {name: tuple(line for line in found if line.section == name) for name in SECTIONS}
     return [

@@ -11,10 +11,14 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from portal.booking import amending, service
+from portal.booking.forms import HoldWish, NameWish
+from portal.booking.models import Booking
 from portal.kit import db
 from portal.kit.settings import Settings
 from portal.pricing import promotions
 from portal.pricing.errors import PromotionRefused
+from tests.booking import makers
 from tests.pricing import promoting
 
 BUYERS, AT_ONCE = 100, 12
@@ -86,6 +90,38 @@ def test_given_back_and_retaken_at_once_it_is_never_counted_wrong(settings: Sett
 
     assert rush(come_and_go)[True] >= 4
     assert promoting.counts(made) == (0, 0)
+
+
+@pytest.mark.slow
+def test_holds_and_cancellations_with_one_code_on_one_flight_never_wait_for_each_other(settings: Settings) -> None:
+    promoting.make(code="BOTH", total_uses=1_000)
+    offer = makers.offer(settings, makers.flight(seats=120), brand="Flex")
+
+    def hold() -> Booking:
+        with db.writing() as session:
+            return service.hold(session, HoldWish((offer,), uuid4().hex, promo_code="BOTH"))
+
+    def sold() -> Booking:
+        booking = hold()
+        wish = NameWish(makers.people(makers.ONE), f"{booking.reference}@example.com", None)
+        with db.writing() as session:
+            service.name_passengers(session, booking.reference, wish)
+        makers.settled(makers.begun(booking))
+        return booking
+
+    def cancel(booking: Booking) -> str:
+        with db.writing() as session:
+            quoted = amending.quote_cancellation(session, booking.reference, actor_id=None).id
+        with db.writing() as session:
+            return amending.confirm(session, quoted, key=uuid4().hex).state
+
+    bookings = [sold() for _ in range(20)]
+    with ThreadPoolExecutor(AT_ONCE) as crowd:
+        told = [crowd.submit(work) for one in bookings for work in (hold, lambda one=one: cancel(one))]  # type: ignore[misc]  # the default binds the round's booking
+        results = [one.result() for one in told]
+    assert results[1::2] == ["done"] * 20
+    assert makers.one("select used from promotions where code = 'BOTH'") == 20
+    assert makers.broken() == []
 
 
 @pytest.mark.slow
