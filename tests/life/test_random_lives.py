@@ -32,7 +32,7 @@ from tests.running import RunningPortal, running_portal
 from tests.tasks.conftest import until
 from tests.tasks.test_nothing_is_lost import faults
 
-pytestmark = [pytest.mark.fault, pytest.mark.slow]
+pytestmark = [pytest.mark.fault, pytest.mark.slow, pytest.mark.timeout(3600)]
 ACTIONS = int(os.environ.get("LIVES_ACTIONS", "10000"))
 TRAVELLERS = 16
 BETWEEN_KILLS = 12.0
