@@ -226,7 +226,9 @@ def _cabin(one: queries.CabinMap, taken: dict[str, tuple[UUID, UUID]]) -> CabinP
 
 
 def _row(one: queries.CabinMap, number: int, taken: dict[str, tuple[UUID, UUID]]) -> SeatRow:
-    seats = rules.seat_row(number, one.layout, one.exit_rows, first_row=one.first_row)
+    # Only where knees touch the row in front are legroom and the way out worth a word.
+    tight = one.cabin in ("economy", "premium")
+    seats = rules.seat_row(number, one.layout, one.exit_rows, first_row=one.first_row if tight else 0)
     return SeatRow(number, tuple(_seated(seat, taken) for seat in seats), number in one.exit_rows)
 
 

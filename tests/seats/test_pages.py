@@ -197,3 +197,23 @@ def test_a_hold_without_names_is_sent_back_to_the_travellers(client: TestClient,
     booking = makers.held(settings, makers.offer(settings, makers.flight()))
     sent = browser(client, settings, booking).get(f"/book/{booking.reference}/seats")
     assert sent.headers["location"] == f"/book/{booking.reference}/passengers"
+
+
+def test_a_paid_booking_pays_for_its_seat_and_bag_in_one_go(client: TestClient, settings: Settings) -> None:
+    booking = makers.confirmed(settings, makers.offer(settings, makers.flight()))
+    go, at = browser(client, settings, booking), f"/bookings/{booking.reference}"
+    go.post(f"{at}/seats?flight=1", data={"seat.1": "20A", "key": "k"})
+    sent = go.post(f"{at}/extras", data={"n.bag23.0.0": "1", "key": "k2"})
+    page = go.get(sent.headers["location"])
+    assert page.status_code == 200
+    assert "$57.00" in page.text
+    key = re.search(r'name="key" value="([^"]+)"', page.text)
+    assert key
+    bank = go.post(sent.headers["location"], data={"key": key[1]})
+    assert bank.headers["location"].startswith("/sandbox-pay/ch_")
+    back = go.post(bank.headers["location"], data={"token": "tok_visa"})
+    go.get(back.headers["location"])
+    assert {one.code: one.amount_minor for one in seen(booking).items} == {"seat": 1200, "bag23": 4500}
+    page_after = go.get(at).text
+    assert "20A" in page_after
+    assert f'href="{at}/seats"' in page_after
