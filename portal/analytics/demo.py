@@ -22,7 +22,9 @@ from sqlalchemy.orm import Session
 from portal.booking.rules import Named, name_fields
 from portal.flights.demo import Route
 from portal.kit import ids
-from portal.pricing.rules import Party, PriceBook, SegmentFare, conditions, quote
+from portal.pricing.inventory import protections_of
+from portal.pricing.rules import Party, PriceBook, Quote, Sale, SegmentFare, conditions, quote
+from portal.search.rules import printed_steps
 
 BOOKINGS_A_DAY = 56
 WEEKDAY = (1.12, 1.08, 1.05, 1.0, 0.94, 0.78, 0.9)
@@ -31,6 +33,8 @@ CABINS = ((80, "economy"), (9, "premium"), (10, "business"), (1, "first"))
 BRANDS = ((44, "Basic"), (38, "Standard"), (18, "Flex"))
 AHEAD = timedelta(days=75)
 LEFT_FOR_OTHERS = 9
+# How many take the departure that most others have taken: flights at good hours fill up, others do not.
+WITH_THE_CROWD = 0.75
 # fmt: off
 GIVEN = (
     "Ana", "Ben", "Chloé", "Daniel", "Elena", "Farid", "Grace", "Hiro", "Ines", "Jonas", "Kim", "Lucía", "Mei", "Noah",
@@ -46,7 +50,7 @@ FAMILY = (
 STOCK = text(
     """
     select f.id, f.carrier, f.origin, f.destination, f.departs_on, f.departure_at, f.fare_minor, f.currency, c.cabin,
-           c.capacity - c.sold - c.held free
+           c.capacity - c.sold - c.held free, c.capacity
     from flights f join flight_cabins c on c.flight_id = f.id
     where f.departure_at >= :first and f.departure_at < :last and f.status = 'scheduled' and f.carrier = any(:carriers)
       and f.origin || f.destination = any(:pairs)
@@ -74,7 +78,8 @@ SELL = text(
 COLUMNS = {
     "bookings": "id, reference, status, contact_email, currency, total_minor, paid_minor, idempotency_key, "
     "fingerprint, created_at, confirmed_at",
-    "booking_slices": "booking_id, position, origin, destination, cabin, brand, booking_class, conditions",
+    "booking_slices": "booking_id, position, origin, destination, cabin, brand, booking_class, fare_basis, "
+    "conditions, pricing",
     "booking_segments": "booking_id, slice_position, position, flight_id",
     "passengers": "id, booking_id, position, type, given_name, family_name, ticket_name, date_of_birth",
     "charges": "booking_id, position, passenger_id, slice_position, code, label, amount_minor",
@@ -89,7 +94,7 @@ COLUMNS = {
 
 @dataclass(slots=True)
 class Seats:
-    """A flight as the past travellers found it, with its free seats by cabin."""
+    """A flight as the past travellers found it, with its free seats, and all its seats, by cabin."""
 
     id: int
     carrier: str
@@ -100,6 +105,7 @@ class Seats:
     fare_minor: int
     currency: str
     free: dict[str, int] = field(default_factory=dict)
+    capacity: dict[str, int] = field(default_factory=dict)
 
 
 Stock = dict[tuple[str, str, date], list[Seats]]
@@ -147,7 +153,7 @@ def load_stock(
         if last is None or last.id != row.id:
             last = Seats(*row[:8])
             stock[row.origin, row.destination, row.departs_on].append(last)
-        last.free[row.cabin] = row.free
+        last.free[row.cabin], last.capacity[row.cabin] = row.free, row.capacity
     return stock
 
 
@@ -244,6 +250,8 @@ class _Sale:
         if not any(self.cabin in one.free for one in flights):
             self.cabin = "economy"
         fit = [one for one in flights if one.free.get(self.cabin, 0) >= self.party.seats + LEFT_FOR_OTHERS]
+        if self.rng.random() < WITH_THE_CROWD:
+            return min(fit, key=lambda one: one.free[self.cabin] / one.capacity[self.cabin], default=None)
         return self.rng.choice(fit) if fit else None
 
     def write(self, tables: dict[str, list[tuple[Any, ...]]], reference: str, now: datetime) -> None:
@@ -309,10 +317,22 @@ class _Sale:
         brand = self.world.book.brand(self.cabin, self.brand)
         terms = json.dumps(conditions(self.world.book, brand, flight.currency).wire())
         ends = (flight.origin, flight.destination)
-        fare = (self.cabin, self.brand, brand.booking_class, terms)
-        tables["booking_slices"].append((self.id, at, *ends, *fare))
+        price = self._quote(flight)
+        fare = (self.cabin, self.brand, price.booking_class, price.fare_basis, terms)
+        steps = json.dumps(printed_steps(price, [flight.id], self.brand))
+        tables["booking_slices"].append((self.id, at, *ends, *fare, steps))
         tables["booking_segments"].append((self.id, at, 0, flight.id))
         tables["seat_claims"].append((self.id, flight.id, self.cabin, self.party.seats, self.sold_at))
+        return price.per_type
+
+    def _quote(self, flight: Seats) -> Quote:
+        """Return the price on the day of sale, in the class that was open, with the seats before this sale free."""
+        book, on, capacity = self.world.book, self.sold_at.date(), flight.capacity[self.cabin]
+        left = flight.free[self.cabin]
+        kept = protections_of(book.tariff.classes.get(self.cabin, ()), capacity, (flight.departs_on - on).days)
+        sale = Sale(on, book.tariff.class_at(self.cabin, kept, left))
+        load_at = book.tariff.ladder(cabin=self.cabin, today=on).at(capacity, left + self.party.seats)
+        ends = (flight.origin, flight.destination)
         here, there = (self.world.countries[code] for code in ends)
-        asked = SegmentFare(flight.fare_minor, flight.currency, here, there, flight.departs_on)
-        return quote(self.world.book, [asked], cabin=self.cabin, brand=self.brand, party=self.party).per_type
+        asked = SegmentFare(flight.fare_minor, flight.currency, here, there, flight.departs_on, *ends, load_at)
+        return quote(book, [asked], cabin=self.cabin, brand=self.brand, party=self.party, sale=sale)

@@ -3,7 +3,8 @@
 demo_network.csv is its network: a route a row, with the first of its flight numbers, the days it flies (1 is Monday)
 and its departures by local clock, out and back. Out flights have every second number, back flights the ones between.
 From that and a span of days everything follows, the same every time: local times stay the same all year, also when
-clocks change; arrivals follow from the hours in the air; fares from distance, season, weekday and hour.
+clocks change; arrivals follow from the hours in the air; fares from distance, route and hour. What the season, the day
+and demand make of a fare is pricing's.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ BEFORE, AHEAD = timedelta(days=60), timedelta(days=365)
 
 # Kilometres a minute in the air; the others fly 13.4, and 14.6 beyond 4,000 km. The ground takes 38 minutes on top.
 SLOW = {"AT76": 8.2, "DH8D": 9.5, "E75L": 12.6, "CRJ9": 12.6, "E190": 12.9}
-# Per cent of the fare by month, by weekday from Monday.
-SEASON = (90, 90, 96, 102, 100, 112, 120, 118, 98, 97, 94, 114)
-WEEKDAY = (100, 92, 92, 98, 112, 98, 110)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class _Leg:
             lands_at,
             route.aircraft,
             self.km,
-            100 * round(self.fare * SEASON[day.month - 1] * WEEKDAY[day.weekday()] / 10_000),
+            100 * round(self.fare),
             CURRENCY,
         )
 
