@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from portal.kit.errors import NotFound
 from portal.kit.settings import Settings
 from portal.payments import sandbox, stripe
 from portal.payments.errors import GatewayAway, GatewayRefused, NoGateway
@@ -77,7 +78,7 @@ def refund(settings: Settings, order: RefundOrder) -> RefundOutcome:
     except GatewayAway as silence:
         log.warning("the gateway does not answer: %s", silence)
         return RefundOutcome("pending", problem=f"No answer: {silence}"[:500])
-    except (GatewayRefused, ValueError) as no:
+    except (GatewayRefused, NotFound, ValueError) as no:
         return RefundOutcome("failed", problem=str(no)[:500])
 
 

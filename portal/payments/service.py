@@ -194,7 +194,9 @@ def _done(session: Session, payment: Payment, refund: Refund, reference: str | N
     refund.gateway_reference = reference or refund.gateway_reference
     session.flush()
     ledger.returned(session, payment, refund)
-    outbox.post(session, "payment.refunded", key=str(refund.id), queue="mail", refundId=str(refund.id))
+    # Parts that became one credit are told of in one mail.
+    key = str(refund.credit_id or refund.id)
+    outbox.post(session, "payment.refunded", key=key, queue="mail", refundId=str(refund.id))
 
 
 def refund_payable(

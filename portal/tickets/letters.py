@@ -182,7 +182,10 @@ def refund_mail(view: BookingView, refund: RefundTold, settings: Settings) -> Em
     with i18n.speaking(view.locale):
         amount = {"amount": i18n.price(refund.amount_minor, refund.currency)}
         credit = refund.credit_code is not None
-        subject = _("Your travel credit of %(amount)s") if credit else _("%(amount)s is on its way back to you")
+        back = _("%(amount)s is on its way back to you")
+        if refund.method == "credit":
+            back = _("%(amount)s is on your travel credit again")
+        subject = _("Your travel credit of %(amount)s") if credit else back
         return mail.compose(
             settings,
             to=view.contact_email or "",

@@ -36,6 +36,7 @@ def test_money_sent_back_as_a_credit_pays_for_the_next_trip_in_parts(settings: S
     code = str(codes.pop())
     assert re.fullmatch(f"[{ids.ALPHABET}]{{12}}", code)
     assert account("credits") == -1200
+    assert makers.one("select count(*) from letters where kind = 'payment.refunded'") == 1
     redeem(f" {code[:4].lower()}-{code[4:8]}-{code[8:]} ", next_trip, 700)
     assert left(code) == 500
     with pytest.raises(CreditEmpty):
