@@ -259,6 +259,7 @@ class SliceOut(Wire):
     booking_class: str
     conditions: dict[str, Any]
     segments: tuple[SegmentOut, ...]
+    cancelled: bool
 
 
 class PassengerOut(Wire):
@@ -270,6 +271,7 @@ class PassengerOut(Wire):
     family_name: str | None
     ticket_name: str | None
     ticket_number: str | None
+    cancelled: bool
 
 
 class ContactOut(Wire):
@@ -360,6 +362,7 @@ def _passenger_out(one: rules.PassengerView) -> PassengerOut:
         family_name=one.family_name,
         ticket_name=one.ticket_name,
         ticket_number=one.ticket_number,
+        cancelled=one.cancelled_at is not None,
     )
 
 
@@ -372,6 +375,7 @@ def _slice_out(piece: rules.SliceView) -> SliceOut:
         booking_class=piece.booking_class,
         conditions=piece.conditions,
         segments=tuple(SegmentOut.of(flight) for flight in piece.flights),
+        cancelled=piece.cancelled_at is not None,
     )
 
 

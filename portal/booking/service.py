@@ -18,7 +18,7 @@ from portal.booking.forms import CreditCode, HoldWish, NameWish, PayWish
 from portal.booking.models import Amendment, Booking, Passenger
 from portal.flights.errors import ClaimsLost, FlightClosed
 from portal.flights.queries import FlightView, flights_by_id
-from portal.flights.service import SeatWish, extend_claims, release_claims, sell_claims, take_seats
+from portal.flights.service import SeatWish, extend_claims, release_claims, require_on_sale, sell_claims, take_seats
 from portal.kit import audit, clock, outbox
 from portal.kit.i18n import gettext as _
 from portal.kit.idempotency import KeyReused
@@ -225,7 +225,7 @@ def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
     Due is a hold's price, or what a change of a confirmed booking costs. What is held lasts at least ten more minutes,
     so that it cannot lapse while the payer is away paying. A payer who comes back to the gateway's page gets the same
     page again. Raises PriceMismatch, NamesMissing, PaymentUnderWay, TooManyPayments, AlreadyPaid, HoldExpired,
-    QuoteExpired, NotHeld.
+    QuoteExpired, NotHeld, FlightClosed (no longer sold).
     """
     booking = records.locked(session, reference)
     made = select(Payment).where(Payment.payable == booking.id).order_by(Payment.created_at)
@@ -302,6 +302,7 @@ def _due(session: Session, booking: Booking, waiting: Amendment | None) -> int:
 
 
 def _keep_while_paying(session: Session, booking: Booking, waiting: Amendment | None) -> None:
+    require_on_sale(session, holder=waiting.id if waiting else booking.id)
     least = clock.now() + timedelta(minutes=rules.PAYING_MINUTES)
     if waiting is not None:
         if waiting.expires_at < least:

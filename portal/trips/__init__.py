@@ -1,1 +1,4 @@
-"""A traveller's own bookings: find, view, download. Never tells whether a reference exists to who may not see it."""
+"""A traveller's own bookings: find, view, download, cancel, change.
+
+Never tells whether a reference exists to who may not see it; never changes what was not shown before with all it costs.
+"""

@@ -20,16 +20,19 @@ OWN = text(
     select b.reference, case when b.status = 'held' and b.expires_at <= :now then 'expired' else b.status end status,
            b.total_minor, b.currency, n.travellers, s.origin, s.destination, t.depart_on, t.return_on, t.ends_at
     from bookings b
-    join lateral (select count(*)::int travellers from passengers p where p.booking_id = b.id) n on true
+    join lateral (select count(*)::int travellers from passengers p
+        where p.booking_id = b.id and (p.cancelled_at is null or b.status = 'cancelled')) n on true
     join lateral (
-        select origin, destination from booking_slices where booking_id = b.id order by position limit 1
+        select origin, destination from booking_slices
+        where booking_id = b.id and (cancelled_at is null or b.status = 'cancelled') order by position limit 1
     ) s on true
     join lateral (
         select min(f.departs_on) depart_on, max(f.arrival_at) ends_at,
                min(f.departs_on) filter (where g.slice_position = l.last and l.last > l.first) return_on
         from booking_segments g join flights f on f.id = g.flight_id,
-             (select min(position) first, max(position) last from booking_slices where booking_id = b.id) l
-        where g.booking_id = b.id
+             (select min(position) first, max(position) last, array_agg(position) flown from booking_slices
+              where booking_id = b.id and (cancelled_at is null or b.status = 'cancelled')) l
+        where g.booking_id = b.id and g.slice_position = any(l.flown)
     ) t on true
     where b.user_id = :user_id order by b.created_at desc limit :most
     """

@@ -23,6 +23,22 @@ OFF = {
     "money for what is not confirmed goes back": """
         insert into payments (payable, amount_minor, currency, gateway, method, state, idempotency_key, applied_at)
         select id, 5, 'USD', 'sandbox', 'card', 'succeeded', 'x', now() from bookings where status = 'expired'""",
+    "what was quoted is what was done": """
+        insert into amendments (booking_id, number, kind, state, payload, lines, currency, expires_at, done_at)
+        select id, 1, 'change', 'done', '{}', '[{"amount_minor": 5}]', 'USD', now(), now() from bookings
+        where status = 'confirmed'""",
+    "what came in for a change waits for it": """
+        insert into amendments (booking_id, number, kind, state, payload, due_minor, paid_minor, lines, currency,
+            expires_at)
+        select id, 1, 'items', 'paying', '{}', 5, 5, '[{"amount_minor": 5}]', 'USD', now() from bookings
+        where status = 'confirmed'""",
+    "what is confirmed or cancelled is paid": """
+        update bookings set status = 'cancelled', paid_minor = paid_minor - 1 where status = 'confirmed'""",
+    "an extra is of somebody who flies, on a flight of the trip": """
+        insert into booking_items (booking_id, passenger_id, kind, code, label, quantity, amount_minor)
+        select booking_id, p.id, 'bag', 'BAG', 'A bag', 1, 0 from passengers p join bookings b on b.id = p.booking_id
+        where b.status = 'confirmed' and p.position = 0;
+        update passengers set cancelled_at = now() where position = 0""",
     "each payment is for a booking": """
         insert into payments (payable, amount_minor, currency, gateway, method, idempotency_key)
         values (gen_random_uuid(), 5, 'USD', 'sandbox', 'card', 'x')""",

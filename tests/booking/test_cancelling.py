@@ -214,3 +214,10 @@ def test_currencies_without_and_with_three_decimals(settings: Settings, currency
     assert done.refund_minor + seen(booking).total_minor > 0
     assert done.refund_minor == makers.one("select sum(amount_minor) from refunds")
     assert makers.broken() == []
+
+
+def test_a_refund_may_become_a_travel_credit(settings: Settings) -> None:
+    booking = sold(settings, makers.flight())
+    done = cancel(booking, refund_to="credit")
+    assert makers.one("select sum(remaining_minor) from credits") == done.refund_minor
+    assert makers.broken() == []
