@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
@@ -33,6 +33,8 @@ CABINS = ((80, "economy"), (9, "premium"), (10, "business"), (1, "first"))
 BRANDS = ((44, "Basic"), (38, "Standard"), (18, "Flex"))
 AHEAD = timedelta(days=75)
 LEFT_FOR_OTHERS = 9
+# Every day some teams – clubs, choirs, conferences – book the same flight some weeks ahead: those are the full ones.
+TEAM, TEAMS, TEAM_CABIN = Party(9), (3, 7), 110
 # How many take the departure that most others have taken: flights at good hours fill up, others do not.
 WITH_THE_CROWD = 0.75
 # fmt: off
@@ -173,6 +175,8 @@ def keep_history(session: Session, world: World, days: Sequence[date], now: date
             if sale.flights:
                 sale.write(tables, _reference(rng, references), now)
                 sold += 1
+        for sale in _teams(world, rng, day):
+            sale.write(tables, _reference(rng, references), now)
     _number_tickets(session, tables)
     for name, columns in COLUMNS.items():
         _copy(session, name, columns, tables[name])
@@ -215,10 +219,19 @@ def _pick(rng: Random, choices: Iterable[tuple[int, Any]]) -> Any:
     return rng.choices(values, weights)[0]
 
 
+def _teams(world: World, rng: Random, day: date) -> Iterator[_Sale]:
+    """Yield the sales of a day's teams: all on one flight with not too many seats."""
+    pair, leaves = rng.choice(sorted(world.pairs)), day + timedelta(days=rng.randint(9, 30))
+    small = [one for one in world.stock.get((*pair, leaves), []) if one.capacity.get("economy", 999) <= TEAM_CABIN]
+    for number in range(rng.randint(*TEAMS) if small else 0):
+        if small[0].free["economy"] >= TEAM.seats:
+            yield _Sale(world, rng, day, f"demo-team:{day}:{number}", team=small[0])
+
+
 class _Sale:
     """One sale: who bought what. `flights` is empty where nothing fits."""
 
-    def __init__(self, world: World, rng: Random, day: date, key: str) -> None:
+    def __init__(self, world: World, rng: Random, day: date, key: str, team: Seats | None = None) -> None:
         self.world, self.rng, self.key = world, rng, key
         minute = round(rng.triangular(0, 1439, 1080))
         self.sold_at = datetime.combine(day, time(minute // 60, minute % 60, rng.randrange(60)), UTC)
@@ -226,7 +239,11 @@ class _Sale:
         self.party: Party = _pick(rng, PARTIES)
         self.cabin: str = _pick(rng, CABINS)
         self.brand: str = _pick(rng, BRANDS)
-        self.flights = self._flights(day)
+        if team:
+            self.party, self.cabin, self.flights = TEAM, "economy", [team]
+            team.free["economy"] -= TEAM.seats
+        else:
+            self.flights = self._flights(day)
 
     def _flights(self, day: date) -> list[Seats]:
         """Choose a flight, and for most a flight back; their seats are taken."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -81,8 +82,16 @@ def protections_of(
     classes: Sequence[FareClass], capacity: int, days: int, past: Mapping[str, tuple[float, float]] | None = None
 ) -> list[int]:
     """Return the protections of a cabin, `days` before departure; `past` is the route's own demand by letter."""
-    usual = [past.get(one.letter, (0.0, 0.0)) for one in classes] if past else None
-    return protections(to_come(classes, capacity, max(days, 0), usual), capacity)
+    longest = max((one.booking_days for one in classes), default=0)
+    usual = tuple(past.get(one.letter, (0.0, 0.0)) for one in classes) if past else None
+    return list(_reckoned(tuple(classes), capacity, max(0, min(days, longest)), usual))
+
+
+@lru_cache(maxsize=16_384)
+def _reckoned(
+    classes: tuple[FareClass, ...], capacity: int, days: int, usual: tuple[tuple[float, float], ...] | None
+) -> tuple[int, ...]:
+    return tuple(protections(to_come(classes, capacity, days, usual), capacity))
 
 
 def history_span(today: date) -> tuple[date, date]:
