@@ -64,8 +64,11 @@ def bodies(schemas: Any, operation: Any, odd: str) -> list[Any]:
     if "requestBody" not in operation:
         return []
     name = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"].rsplit("/", 1)[1]
-    fields = list(schemas[name]["properties"])
-    return [dict.fromkeys(fields, odd), {odd: odd}, odd, [odd], {fields[0]: {odd: [odd]}}, {fields[0]: [[[[odd]]]]}]
+    schema = schemas[name]
+    rows = schemas[schema["items"]["$ref"].rsplit("/", 1)[1]] if "items" in schema else schema
+    fields = list(rows["properties"])
+    found = [dict.fromkeys(fields, odd), {odd: odd}, odd, [odd], {fields[0]: {odd: [odd]}}, {fields[0]: [[[[odd]]]]}]
+    return [*found, *([one] for one in found)] if "items" in schema else found
 
 
 def send(client: TestClient, method: str, path: str, body: Any) -> Any:
