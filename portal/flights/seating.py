@@ -83,9 +83,7 @@ HAND_ON = text(
 )
 FORGET = text("update named_seats set successor = null where holder = :holder and successor = any(:occupants)")
 FREED = text("update flight_cabins set held = held - :seats where flight_id = :flight_id and cabin = :cabin")
-SEATED = text(
-    "select holder, occupant, cabin, seat from named_seats where flight_id = :flight_id order by seat for update"
-)
+SEATED = text("select holder, occupant, cabin, seat from named_seats where flight_id = :flight_id order by seat")
 DROP_SET_ASIDE = text("delete from named_seats where flight_id = :flight_id and tentative_until is not null")
 FIRM = text("select flight_id, occupant, seat from named_seats where holder = :holder and tentative_until is null")
 
@@ -159,6 +157,7 @@ def give_up(
 ) -> None:
     """Give back the names of a holder: all, one passenger's, one flight's; or only what was set aside. Raises Busy."""
     with _patiently(session):
+        _claims(session, holder)
         for one in _locked(session, holder, ()):
             if flight_id not in (None, one.flight_id):
                 continue
@@ -186,12 +185,13 @@ def reassign(session: Session, flight_id: int, *, before: SeatPlan) -> list[Move
     finds none in the cabin is left without a name (`new` is None). The caller has locked the flight against sales.
     What was set aside for a payment is given up.
     """
-    session.execute(DROP_SET_ASIDE, {"flight_id": flight_id})
-    rows = session.execute(SEATED, {"flight_id": flight_id}).all()
     empty = SeatPlan(flight_id, tuple(_cabin(one, {}) for one in queries.cabin_maps(session, flight_id)))
-    moves = rules.reseat(empty, [(row.holder, row.occupant, row.cabin, _was(before, row.seat)) for row in rows])
+    aboard = {seat.name for plan in (before, empty) for cabin in plan.cabins for seat in cabin.seats}
     with _patiently(session):
-        _lock_names(session, {(flight_id, name) for one in moves for name in (one.old, one.new) if name})
+        _lock_names(session, {(flight_id, name) for name in aboard})
+        session.execute(DROP_SET_ASIDE, {"flight_id": flight_id})
+        rows = session.execute(SEATED, {"flight_id": flight_id}).all()
+        moves = rules.reseat(empty, [(row.holder, row.occupant, row.cabin, _was(before, row.seat)) for row in rows])
         for one in moves:
             session.execute(LEAVE, {"holder": one.holder, "flight_id": flight_id, "seat": one.old})
         for one in moves:
