@@ -45,10 +45,13 @@ HOLDERS = text(
     where g.flight_id = :flight_id and b.reference = any(:references) and b.status = 'confirmed'
     """
 )
+# New times replace older times, and a cancellation everything; who has no seat, or other seats, keeps that question.
 SUPERSEDE = text(
     """
     update affected_bookings a set state = 'lapsed', decided_at = now(), remind_at = null, refund_at = null
     from disruptions d where d.id = a.disruption_id and d.flight_id = :flight_id and a.state in ('noted', 'told')
+      and (:kind = 'cancel' or (:kind in ('delay', 'retime') and d.kind in ('delay', 'retime'))
+           or (:kind = 'swap' and a.why = 'swapped'))
     """
 )
 LEAVES = """(select min(f.departure_at) from booking_segments g join flights f on f.id = g.flight_id
@@ -99,8 +102,13 @@ LEFT = text(
 )
 SEATS_MOVED = text(
     """
-    update booking_items set seat = cast(:new as text)
+    update booking_items set seat = cast(:new as text), label = replace(label, seat, coalesce(:new, '–'))
     where flight_id = :flight_id and passenger_id = :occupant and kind = 'seat' and state = 'active'
+    """
+)
+SEATS_LOST = text(
+    """
+    update booking_items set seat = null where flight_id = :flight_id and booking_id = any(:leaving) and kind = 'seat'
     """
 )
 
@@ -136,7 +144,7 @@ def close(session: Session, flight_id: int, *, actor_id: UUID | None) -> bool:
 def carry_out(session: Session, flight_id: int, deed: Deed, *, actor_id: UUID | None) -> UUID:
     """Change the flight, note every booking that it hits, and have them told; returns the change's id.
 
-    What was open from an earlier change of the flight lapses: the new one takes its place. Raises what
+    What was open from an earlier change lapses where the new one takes its place. Raises what
     flights.operations.carry_out raises.
     """
     before = operations.flight_of(session, flight_id)
@@ -144,7 +152,8 @@ def carry_out(session: Session, flight_id: int, deed: Deed, *, actor_id: UUID | 
     done = operations.carry_out(session, flight_id, deed, actor_id=actor_id)
     if deed.kind == "swap":
         impacts = _hit_by_swap(session, flight_id, impacts, done.moved)
-    session.execute(SUPERSEDE, {"flight_id": flight_id})
+        session.execute(SEATS_LOST, {"flight_id": flight_id, "leaving": list(deed.leaving)})
+    session.execute(SUPERSEDE, {"flight_id": flight_id, "kind": deed.kind})
     disruption_id = _write_down(session, flight_id, deed, done, actor_id)
     _note(session, disruption_id, impacts)
     outbox.post(session, "disruption.announce", key=str(disruption_id), disruptionId=str(disruption_id))

@@ -66,6 +66,12 @@ SELL = text(
     """
 )
 COUNT = text("select count(*) from seat_claims where holder = :holder")
+CLOSED = text(
+    """
+    select true from seat_claims s join flight_cabins c using (flight_id, cabin)
+    where s.holder = :holder and c.closed_at_sold is not null limit 1
+    """
+)
 RELEASE = text("delete from seat_claims where holder = :holder returning flight_id, cabin, seats, expires_at")
 RENAME = text("update seat_claims set holder = :to where holder = :holder")
 SHRINK = text(
@@ -125,6 +131,15 @@ def extend_claims(session: Session, *, holder: UUID, minutes: int, expected: int
     if len(extended) < (expected or 1):
         raise ClaimsLost()
     return cast(datetime, min(extended))
+
+
+def require_on_sale(session: Session, *, holder: UUID) -> None:
+    """Raise FlightClosed when a flight that the holder has seats on is not sold now: better before than after paying.
+
+    It may still be closed a moment later; selling the claims decides.
+    """
+    if session.scalar(CLOSED, {"holder": holder}):
+        raise FlightClosed()
 
 
 def sell_claims(session: Session, *, holder: UUID, expected: int) -> None:

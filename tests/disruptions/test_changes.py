@@ -44,12 +44,15 @@ def test_a_cancelled_flight_asks_everybody_booked_once_and_gives_them_the_right(
 def test_nobody_is_sold_a_seat_once_the_sale_is_closed(settings: Settings, flight: Flight) -> None:
     waiting = makers.named(settings, makers.offer(settings, flight))
     payment = makers.begun(waiting)
+    other = makers.named(settings, makers.offer(settings, flight))
     fresh = makers.offer(settings, flight)
     with db.writing() as session:
         assert service.close(session, flight.id, actor_id=None)
         assert not service.close(session, flight.id, actor_id=None)
     with pytest.raises(FlightClosed):
         makers.held(settings, fresh)
+    with pytest.raises(FlightClosed):
+        makers.begun(other)
     makers.settled(payment)
     assert makers.status(waiting) == "expired"
     assert makers.one("select count(*) from refunds") == 1
@@ -163,3 +166,17 @@ def test_a_larger_aircraft_gives_its_seats_to_the_sale(settings: Settings) -> No
     makers.confirmed(settings, makers.offer(settings, flight))
     assert rows(flight) == []
     assert broken() == []
+
+
+def test_another_aircraft_takes_no_right_away_that_a_delay_gave(settings: Settings, flight: Flight) -> None:
+    _small("AC", 1)
+    first, second = (makers.confirmed(settings, makers.offer(settings, flight)) for _ in "ab")
+    tell(carry_out(flight, "delay", minutes=200))
+    carry_out(flight, "swap", aircraft="TINY", leaving=frozenset({first.id}))
+    still = {(one.reference, one.why) for one in rows(flight) if one.is_open}
+    delayed = {(one.reference, "delayed") for one in (first, second)}
+    assert still == {*delayed, (first.reference, "no_seat")}
+    carry_out(flight, "delay", minutes=0)
+    assert {(one.reference, one.why) for one in rows(flight) if one.is_open} == {(first.reference, "no_seat")}
+    carry_out(flight, "cancel")
+    assert {one.why for one in rows(flight) if one.is_open} == {"cancelled"}
