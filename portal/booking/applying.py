@@ -27,13 +27,13 @@ def apply(session: Session, booking: Booking, amendment: Amendment) -> None:
     Raises ClaimsLost or SoldOut where seats are no longer to be had; the transaction (or savepoint) is then undone.
     """
     before = {"totalMinor": booking.total_minor, "status": booking.status}
+    if amendment.refund_minor:  # Before the cabins: who pays by the same credit elsewhere locks it before them too.
+        _give_money_back(session, booking, amendment)
     DEEDS[amendment.kind](session, booking, amendment)
     _change_total(booking, amendment)
     records.append_lines(session, booking, amendment.lines, amendment_id=amendment.id)
     amendment.state, amendment.done_at = "done", clock.now()
     session.flush()
-    if amendment.refund_minor:
-        _give_money_back(session, booking, amendment)
     _tell(session, booking, amendment, before)
 
 
