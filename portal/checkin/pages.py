@@ -287,10 +287,10 @@ def _ticked(desk: Desk, values: Sequence[Any]) -> list[Pick]:
 def gate_list(request: Request) -> Response:
     """List the flights that leave today and tomorrow, with how many are checked in and on board. For staff."""
     request.require("staff", "admin")
-    now = clock.now()
+    now, asked = clock.now(), request.query_params.get("q", "").replace("\0", "")[:20]
     with db.reading() as session:
-        gates = queries.gates(session, since=now - rules.GATES_SINCE, until=now + rules.GATES_UNTIL)
-    return render(request, "checkin/gates.html", gates=gates)
+        gates = queries.gates(session, since=now - rules.GATES_SINCE, until=now + rules.GATES_UNTIL, narrowed=asked)
+    return render(request, "checkin/gates.html", block="rows", gates=gates, asked=asked)
 
 
 def one_gate(request: Request) -> Response:

@@ -57,14 +57,22 @@ HOLDS_TICKET = text(
 )
 GATES = text(
     """
-    select f.id, count(c.*) filter (where c.status in ('open', 'checked_in', 'flown'))::int, count(i.id)::int,
-           count(i.boarded_at)::int, max(b.closed_at)
-    from flights f left join (coupons c join tickets t on t.number = c.ticket_number and t.status = 'open')
-        on c.flight_id = f.id
-    left join check_ins i on i.ticket_number = c.ticket_number and i.coupon_position = c.position
+    select f.id, t.travellers, t.checked_in, t.boarded, b.closed_at
+    from (
+        select id, departure_at from flights
+        where departure_at between :since and :until and status <> 'cancelled'
+          and (cast(:origin as text) is null or origin = :origin)
+          and (cast(:flight as text) is null or carrier || number = :flight)
+        order by departure_at, id limit 200
+    ) f
     left join boardings b on b.flight_id = f.id
-    where f.departure_at between :since and :until and f.status <> 'cancelled'
-    group by f.id order by f.departure_at, f.id limit 200
+    cross join lateral (
+        select count(*)::int travellers, count(i.id)::int checked_in, count(i.boarded_at)::int boarded
+        from coupons c join tickets t on t.number = c.ticket_number and t.status = 'open'
+        left join check_ins i on i.ticket_number = c.ticket_number and i.coupon_position = c.position
+        where c.flight_id = f.id and c.status in ('open', 'checked_in', 'flown')
+    ) t
+    order by f.departure_at, f.id
     """
 )
 BROKEN = {
@@ -136,9 +144,15 @@ class Gate:
     closed_at: datetime | None
 
 
-def gates(session: Session, *, since: datetime, until: datetime) -> list[Gate]:
-    """Return the flights that leave between the two instants, counted, in order of departure; at most 200."""
-    rows = session.execute(GATES, {"since": since, "until": until}).all()
+def gates(session: Session, *, since: datetime, until: datetime, narrowed: str = "") -> list[Gate]:
+    """Return the flights that leave between the two instants, counted, in order of departure; at most 200.
+
+    `narrowed` is an airport that they leave from (`JFK`) or a flight (`ME101`); nothing means all.
+    """
+    words = narrowed.replace(" ", "").upper()
+    origin = words if len(words) == 3 and words.isalpha() else None
+    values = {"since": since, "until": until, "origin": origin, "flight": None if origin else words or None}
+    rows = session.execute(GATES, values).all()
     flights = flights_by_id(session, [row[0] for row in rows])
     return [Gate(flights[row[0]], *row[1:]) for row in rows]
 

@@ -161,7 +161,8 @@ def test_staff_see_the_gates_and_board_by_scanner_and_by_number(settings: Settin
     booking = makers.paid(settings, flight, party=Party(2))
     makers.check_in(booking)
     client = signed_in("staff")
-    assert f"/admin/boarding/{flight.public_id}" in client.get("/admin/boarding").text
+    for asked, there in (("", True), ("?q=jfk", True), ("?q=me 101", True), ("?q=LAX", False), ("?q=%00%27", False)):
+        assert (f"/admin/boarding/{flight.public_id}" in client.get(f"/admin/boarding{asked}").text) is there
     gate = f"/admin/boarding/{flight.public_id}"
     assert client.get(gate).text.count("Missing") == 2
     first = client.post(f"{gate}/scans", data={"code": makers.passes(booking)[0].barcode})

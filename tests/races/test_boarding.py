@@ -10,9 +10,12 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import text
 
+from portal.booking import amending
+from portal.booking.models import Booking
 from portal.checkin import gate
 from portal.checkin.forms import ScanIn
 from portal.kit import clock, db
+from portal.kit.errors import PortalError
 from portal.kit.settings import Settings
 from tests.booking import makers as bookings
 from tests.checkin import makers
@@ -50,6 +53,51 @@ def test_one_booking_that_checks_in_twice_at_once_is_checked_in_once(settings: S
     at_once([lambda: makers.check_in(booking)] * 6, together=6)
     assert bookings.one("select count(*) from check_ins") == 1
     assert bookings.one("select last_sequence from boardings") == 1
+
+
+def test_who_checks_in_while_somebody_cancels_has_the_one_or_the_other(settings: Settings) -> None:
+    flight = makers.leaving()
+    ends = Counter(_check_in_or_cancel(makers.paid(settings, flight)) for _ in range(6))
+    assert sum(ends.values()) == 6
+    assert set(ends) <= {("confirmed", 1), ("cancelled", 0)}
+    assert makers.broken() == []
+
+
+def _check_in_or_cancel(booking: Booking) -> tuple[str, int]:
+    with db.writing() as session:
+        quote = amending.quote_cancellation(session, booking.reference, actor_id=None).id
+
+    def cancel() -> None:
+        with db.writing() as session:
+            amending.confirm(session, quote, key=uuid4().hex)
+
+    answers = at_once([lambda: _or_no(cancel), lambda: _or_no(lambda: makers.check_in(booking))], together=2)
+    assert sorted(answers) == [200, 409]  # type: ignore[type-var]  # numbers
+    values = {"id": booking.id}
+    with db.reading() as session:
+        status = session.scalar(text("select status from bookings where id = :id"), values)
+        made = text(
+            "select count(*) from check_ins i join passengers p on p.id = i.passenger_id where p.booking_id = :id"
+        )
+        return str(status), session.scalar(made, values) or 0
+
+
+def _or_no(deed: Callable[[], object]) -> int:
+    try:
+        deed()
+    except PortalError as no:
+        return no.status
+    return 200
+
+
+def test_who_is_cancelled_by_the_carrier_is_no_longer_checked_in(settings: Settings) -> None:
+    booking = makers.paid(settings, makers.leaving())
+    makers.check_in(booking)
+    with db.writing() as session:
+        quote = amending.quote_cancellation(session, booking.reference, actor_id=None, waive=True)
+        amending.confirm(session, quote.id, key=uuid4().hex)
+    assert bookings.one("select count(*) from check_ins") == 0
+    assert makers.broken() == []
 
 
 def test_two_gates_that_scan_one_pass_at_once_board_it_once(settings: Settings) -> None:
