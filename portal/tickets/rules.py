@@ -158,11 +158,12 @@ def shown_number(number: str | None) -> str:
 def receipt(view: BookingView) -> Receipt:
     """Return the price of the booking as a table whose rows and columns both add up to its total, to the cent.
 
-    Travellers who pay the same, line by line, share a column that says what each of them pays.
+    Travellers who pay the same, line by line, share a column that says what each of them pays. What was taken back
+    whole is left out.
     """
     groups = _groups(view)
     keys = sorted(dict.fromkeys(_row_key(charge) for charge in view.charges), key=lambda key: key[0] != "fare")
-    rows = tuple(_row(view, key, groups) for key in keys)
+    rows = tuple(row for key in keys if any(((row := _row(view, key, groups)).sum_minor, *row.amounts)))
     totals = tuple(sum(one.amount_minor for one in _charges_of(view, group[0])) for group in groups)
     return Receipt(tuple(_column(group) for group in groups), rows, totals, sum(row.sum_minor for row in rows))
 
@@ -183,12 +184,14 @@ def _groups(view: BookingView) -> list[list[PassengerView]]:
     groups: dict[Any, list[PassengerView]] = {}
     for one in view.passengers:
         paid = tuple(sorted((_row_key(charge), charge.amount_minor) for charge in _charges_of(view, one)))
-        groups.setdefault((one.type, str(paid)), []).append(one)
+        groups.setdefault((one.type, one.cancelled_at is None, str(paid)), []).append(one)
     return list(groups.values())
 
 
 def _column(group: list[PassengerView]) -> str:
     label = type_label(group[0].type)
+    if group[0].cancelled_at is not None:
+        label = _("%(type)s, cancelled") % {"type": label}
     return f"{label} × {len(group)}" if len(group) > 1 else label
 
 
@@ -199,8 +202,7 @@ def _row(view: BookingView, key: RowKey, groups: list[list[PassengerView]]) -> R
 
 
 def _amount(charges: Sequence[ChargeView], key: RowKey) -> int | None:
-    found = [charge.amount_minor for charge in charges if _row_key(charge) == key]
-    return sum(found) if found else None
+    return sum(charge.amount_minor for charge in charges if _row_key(charge) == key) or None
 
 
 def _row_label(view: BookingView, key: RowKey) -> str:

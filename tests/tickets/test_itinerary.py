@@ -14,6 +14,7 @@ from typing import Any
 import pypdf
 import pytest
 
+from portal.booking.views import ChargeView
 from portal.kit import money, paper
 from portal.kit.settings import Settings
 from portal.tickets import rules, service
@@ -203,3 +204,15 @@ def _listener() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_nothing_is_printed_twice_where_a_page_ends() -> None:
+    people = (sample.ADA, sample.BEN, sample.CHILD, sample.INFANT)
+    extra = tuple(ChargeView(f"T{at}", f"Tax {at}", 100, None, 0) for at in range(9))
+    for count in range(9):
+        view = sample.booking(people)
+        charges = (*view.charges, *(replace(one, passenger_id=view.passengers[0].id) for one in extra[:count]))
+        content = service.itinerary_pdf(replace(view, charges=charges), Settings())
+        shown = " ".join(page.extract_text() for page in pypdf.PdfReader(BytesIO(content)).pages)
+        assert shown.count("Checked bags") == 1
+        assert shown.count("Good to know") == 1
