@@ -20,6 +20,7 @@ from portal.kit.i18n import ngettext
 from portal.places.queries import Place
 from portal.pricing.discounts import LINE, PaidFare, PromotedSlice
 from portal.pricing.rules import PriceLine
+from portal.pricing.told import WhyGroup, why
 from portal.search.rules import Offer
 from portal.search.told import Leg, Stop
 
@@ -123,6 +124,14 @@ def price_of_offers(offers: Sequence[Offer], journeys: Sequence[Journey]) -> Pri
     types = offers[0].party.types
     lines = [(types[who], at, line) for who, at, line in printed_lines(offers)]
     return Price(_groups(lines, types, journeys), sum(offer.total_minor for offer in offers), offers[0].currency)
+
+
+def whys_of_offers(offers: Sequence[Offer], journeys: Sequence[Journey]) -> list[list[WhyGroup]]:
+    """Return, for each slice, the steps that lead to an adult's fare."""
+    return [
+        why(offer.pricing, {one: leg.flight_number for one, leg in zip(offer.flight_ids, way.segments, strict=True)})
+        for offer, way in zip(offers, journeys, strict=True)
+    ]
 
 
 def price_of_booking(view: BookingView, journeys: Sequence[Journey]) -> Price:
