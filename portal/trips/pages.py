@@ -87,7 +87,8 @@ def booking(request: Request) -> Response:
     shown = _shown(view, now, mine=mine)
     changed = _changed_by_airline(request, view)
     with db.reading() as session:
-        shown["files"] = documents.files(session, view)
+        passes = mine and queries.is_checked_in(session, view.id)
+        shown["files"] = [*(told.passes(view) if passes else ()), *documents.files(session, view)]
     return render(request, "trips/booking.html", block="booking", **shown, changed_by_airline=changed)
 
 
@@ -174,7 +175,8 @@ def cancel(request: Request) -> Response:
     typed["refund"] = fields.get("refund", "original")
     try:
         wish = parse(NewCancellation, cancellation_fields(typed))
-        return _quoted(request, view, amending.quote_cancellation, **wish.command())
+        waive = bool(fields.get("waive") and request.viewer and request.viewer.is_staff)
+        return _quoted(request, view, amending.quote_cancellation, **wish.command(), waive=waive)
     except (Invalid, ActionClosed) as no:
         return _cancel_page(request, view, typed, _why(no), no.status)
 

@@ -37,6 +37,13 @@ OWN = text(
     where b.user_id = :user_id order by b.created_at desc limit :most
     """
 )
+CHECKED_IN = text(
+    """
+    select 1 from passengers p join tickets t on t.passenger_id = p.id join coupons c on c.ticket_number = t.number
+    join flights f on f.id = c.flight_id
+    where p.booking_id = :id and c.status = 'checked_in' and f.arrival_at > now() - interval '1 day' limit 1
+    """
+)
 
 
 def own_trips(session: Session, user_id: UUID, now: datetime) -> list[OwnTrip]:
@@ -49,6 +56,11 @@ def own_trips(session: Session, user_id: UUID, now: datetime) -> list[OwnTrip]:
 def _own_trip(row: Any, places: dict[str, Place]) -> OwnTrip:
     cells = [*row[:5], places[row.origin], places[row.destination], *row[7:]]
     return OwnTrip(*cells)
+
+
+def is_checked_in(session: Session, booking_id: UUID) -> bool:
+    """True while somebody of the booking is checked in for a flight that has not landed a day ago."""
+    return session.scalar(CHECKED_IN, {"id": booking_id}) is not None
 
 
 def own_references(

@@ -68,6 +68,11 @@ def slice_doors(view: BookingView, piece: SliceView, now: datetime) -> tuple[Doo
     return tuple(found)
 
 
+def passes(view: BookingView) -> tuple[tuple[str, str, str], ...]:
+    """Return the way to the boarding passes, as (address, label, icon): also once check-in is over."""
+    return ((f"/bookings/{view.reference}/boarding-passes", _("Boarding passes"), "plane"),)
+
+
 def extras(view: BookingView) -> tuple[Extra, ...]:
     """Return the booking's extras, in the travellers' and the flights' order."""
     people = {one.id: (one.position, one.name) for one in view.passengers}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from html import unescape
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from portal.booking.models import Booking
+from portal.kit import clock
 from portal.kit.settings import Settings
 from portal.pricing.rules import Party
 from tests.booking import makers as bookings
@@ -61,6 +63,19 @@ def test_the_whole_way_at_home(settings: Settings, own: Own) -> None:
     assert page.text.count('class="aztec"') == 4
     assert "see the screens" in page.text
     assert sorted(one.seat or "" for one in makers.passes(booking)) == sorted(["", *suggested.values()])
+
+
+def test_the_way_to_the_passes_stays_on_the_booking_when_check_in_is_over(settings: Settings, own: Own) -> None:
+    booking = makers.paid(settings, makers.leaving())
+    client = own(booking)
+    way = f'href="{at(booking, "boarding-passes")}"'
+    assert way not in client.get(f"/bookings/{booking.reference}").text
+    makers.check_in(booking)
+    with clock.shifted(timedelta(hours=9, minutes=30)):
+        page = client.get(f"/bookings/{booking.reference}").text
+        assert way in page
+        assert "Check-in is over" in page
+        assert client.get(at(booking, "boarding-passes")).status_code == 200
 
 
 def test_over_a_border_documents_come_first_and_nothing_typed_is_lost(settings: Settings, own: Own) -> None:
