@@ -312,6 +312,14 @@ def _as_credit(session: Session, payment: Payment, refund: Refund, owner: str | 
     _done(session, payment, refund, None)
 
 
+def give_credit(session: Session, money: Money, *, owner: str, actor_id: UUID | None) -> Credit:
+    """Give somebody a travel credit, as a gesture; the ledger tells it as given away."""
+    made = credits.issue(session, amount_minor=money.minor, currency=money.currency, owner=owner, source="goodwill")
+    told = {"owner": owner, "amount": money.wire(), "ending": made.code[-4:]}
+    audit.record(session, "credit.given", "credit", made.id, actor_id=actor_id, after=told)
+    return made
+
+
 def send_reviewed_back(session: Session, payment_id: UUID, *, actor_id: UUID | None) -> UUID:
     """Send a sum under review back, whole, to whom the gateway took it from. Raises UnknownPayment."""
     payment = session.get(Payment, payment_id, with_for_update=True, populate_existing=True)

@@ -8,14 +8,35 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
+from portal.kit.money import Money, digits
+from portal.kit.money import parse as parse_money
 from portal.kit.validation import Wire
 
 State = Literal["waiting", "handed", "running", "done", "failed", "dead", "dropped"]
 View = Literal["trouble", "waiting", "running", "done", "dropped"]
 Status = Literal["held", "confirmed", "cancelled", "expired"]
 Kind = Annotated[str, StringConstraints(max_length=80)]
+MOST_GIVEN = 5_000
 Cursor = Annotated[str, StringConstraints(max_length=500)]
+
+
+class CreditWish(Wire):
+    """A travel credit that staff give as a gesture."""
+
+    email: Annotated[str, StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
+    amount: Annotated[str, StringConstraints(pattern=r"^\d{1,7}(\.\d{1,3})?$")]
+
+    def money(self, currency: str) -> Money:
+        """Return the sum in the house's currency; raises Invalid for none, or for more than a gesture."""
+        try:
+            found = parse_money(self.amount, currency)
+        except ValueError:
+            found = Money(0, currency)
+        if not 0 < found.minor <= MOST_GIVEN * 10 ** digits(currency):
+            raise Invalid(errors=[FieldError("amount", _("Please give an amount up to 5,000, such as 50.00."))])
+        return found
 
 
 class JobsWish(Wire):

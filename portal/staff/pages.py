@@ -24,7 +24,7 @@ from portal.kit.web import Notice, Request, Viewer, errors_by_field, page, rende
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.staff import queries, rules, service
-from portal.staff.forms import BookingsWish, JobsWish
+from portal.staff.forms import BookingsWish, CreditWish, JobsWish
 from portal.staff.queries import BookingRow, LetterView, Tally
 
 PAGE = 50
@@ -208,15 +208,42 @@ def _range(offset: int, shown: int, total: int) -> str:
 def money(request: Request) -> Response:
     """Show the money that waits for somebody: sums that fit no order, refunds that have not gone through, the books."""
     _staff(request)
+    return _money(request, {}, "", status=200)
+
+
+def _money(request: Request, errors: dict[str, str], code: str, *, status: int) -> Response:
     with db.reading() as session:
         reviews, refunds = payment_queries.under_review(session), payment_queries.open_refunds(session)
         balances = payment_queries.balances(session)
         payables = {one.payable for one in reviews} | {one.payable for one in refunds}
         known = queries.bookings_of(session, payables)
     references = {payable: reference for payable, (reference, _email) in known.items()}
+    typed = {name: "" if code else request.fields.get(name, "") for name in ("email", "amount")}
     return render(
-        request, "staff/payments.html", reviews=reviews, refunds=refunds, balances=balances, references=references
+        request,
+        "staff/payments.html",
+        status=status,
+        reviews=reviews,
+        refunds=refunds,
+        balances=balances,
+        references=references,
+        errors=errors,
+        typed=typed,
+        code=code,
     )
+
+
+def give_credit(request: Request) -> Response:
+    """Give somebody a travel credit as a gesture; its code is shown on this one answer."""
+    viewer = _staff(request)
+    try:
+        wish = parse(CreditWish, {name: request.fields.get(name, "") for name in ("email", "amount")})
+        gift = wish.money(request.settings.currency)
+    except Invalid as no:
+        return _money(request, dict(errors_by_field(no)), "", status=422)
+    with db.writing() as session:
+        code = payments.give_credit(session, gift, owner=wish.email, actor_id=viewer.id).code
+    return _money(request, {}, code, status=201)
 
 
 def redo_refund(request: Request) -> Response:
@@ -286,6 +313,7 @@ routes: list[BaseRoute] = [
     _jobs_door(f"{JOBS}/{{id:int}}/drop", drop, "POST"),
     page(BOOKINGS, bookings),
     page(MONEY, money),
+    page(f"{MONEY}/credits", give_credit, methods=("POST",)),
     page(f"{MONEY}/refunds/{{id:uuid}}", redo_refund, methods=("POST",)),
     page(f"{MONEY}/reviews/{{id:uuid}}", send_back, methods=("POST",)),
     page("/metrics", metrics),

@@ -11,13 +11,16 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from portal.app import create_app
+from portal.booking import amending
 from portal.booking import service as booking
+from portal.booking.forms import CreditCode
 from portal.kit import db, ids
 from portal.kit.limits import POLICIES
 from portal.kit.settings import Settings
 from portal.payments import queries
 from portal.payments.errors import CreditEmpty, CreditExpired, CreditUnknown, OtherCurrency
 from tests.booking import makers
+from tests.booking.test_items import choose, wish
 from tests.payments.paid import account, credit, left, off, paid, redeem, refund
 from tests.payments.test_stripe import ready, start
 
@@ -190,3 +193,31 @@ def test_codes_cannot_be_guessed_at_will(limited: Settings) -> None:
         reference = ready(client, limited)
         told = [use(client, reference, f"GUESS{n:07}", f"key-{n}") for n in range(POLICIES["credit"].limit + 1)]
     assert [one.status_code for one in told] == [422] * POLICIES["credit"].limit + [429]
+
+
+def test_a_change_paid_in_part_by_credit_that_lapses_gives_it_back(settings: Settings) -> None:
+    sold = makers.confirmed(settings, makers.offer(settings, makers.flight()))
+    change, one = choose(sold, wish(sold, amount=3000)), credit(1000)
+    assert change is not None
+    with db.writing() as session:
+        code = CreditCode(credit=one.code, key="k")
+        assert booking.redeem_credit(session, sold.reference, code).purpose == change.id
+    assert (left(one.code), makers.broken()) == (0, [])
+    with db.writing() as session:
+        session.execute(text("update amendments set expires_at = now() - interval '1 second'"))
+    with db.writing() as session:
+        assert amending.lapse_amendments(session) == 1
+    assert (left(one.code), makers.broken()) == (1000, [])
+
+
+def test_a_change_is_paid_by_credit_and_card(settings: Settings) -> None:
+    sold = makers.confirmed(settings, makers.offer(settings, makers.flight()))
+    choose(sold, wish(sold, amount=3000))
+    one = credit(1000)
+    with db.writing() as session:
+        booking.redeem_credit(session, sold.reference, CreditCode(credit=one.code, key="k"))
+    payment = makers.begun(sold)
+    assert makers.one("select amount_minor from payments where id = :id", id=payment) == 2000
+    makers.settled(payment)
+    assert makers.one("select state from amendments") == "done"
+    assert makers.broken() == []

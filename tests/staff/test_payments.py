@@ -53,7 +53,7 @@ def refused(settings: Settings) -> UUID:
 
 
 def test_it_is_for_staff_only(client: TestClient, signed_in: Who) -> None:
-    paths = (f"{PAGE}/refunds/{uuid4()}", f"{PAGE}/reviews/{uuid4()}")
+    paths = (f"{PAGE}/refunds/{uuid4()}", f"{PAGE}/reviews/{uuid4()}", f"{PAGE}/credits")
     assert client.get(PAGE).status_code == 303
     assert {client.post(path).status_code for path in paths} == {401}
     customer = signed_in("customer")
@@ -105,3 +105,19 @@ def test_a_sum_that_fits_no_order_is_sent_back(signed_in: Who, settings: Setting
     assert "Sent back" in staff.get(PAGE).text
     assert (account("under_review"), account("refunds_due")) == (0, -777)
     assert staff.post(f"{PAGE}/reviews/{uuid4()}").status_code == 404
+
+
+def test_staff_give_a_credit_and_see_its_code_once(signed_in: Who) -> None:
+    staff = signed_in("staff")
+    answer = staff.post(f"{PAGE}/credits", data={"email": "anna@example.com", "amount": "50.00"})
+    code = str(makers.one("select code from credits"))
+    assert (answer.status_code, code in answer.text, code in staff.get(PAGE).text) == (201, True, False)
+    assert (account("goodwill"), account("credits")) == (5000, -5000)
+    assert code not in str(makers.one("select after::text from audit_entries where action = 'credit.given'"))
+    for wrong in ({"amount": "0"}, {"amount": "5000.01"}, {"amount": "much"}, {"amount": "1.005"}, {"email": "nobody"}):
+        given = {"email": "anna@example.com", "amount": "50.00", **wrong}
+        refused = staff.post(f"{PAGE}/credits", data=given)
+        assert refused.status_code == 422
+        assert next(iter(wrong.values())) in refused.text
+    assert makers.one("select count(*) from credits") == 1
+    assert makers.broken() == []
