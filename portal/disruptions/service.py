@@ -12,13 +12,13 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from portal.booking import amending
 from portal.booking.queries import booking_by_id
 from portal.booking.views import BookingView, SliceView
-from portal.disruptions import queries, rules
+from portal.disruptions import queries, records, rules
 from portal.disruptions.errors import AlreadyDecided, ChoiceClosed, UnknownChange
 from portal.disruptions.forms import Order, SwapIn
 from portal.disruptions.models import AffectedBooking, Disruption
@@ -39,78 +39,6 @@ from portal.search.told import Trip, trip
 
 SLICE = 50
 DECIDED = {"accept": "accepted", "rebook": "rebooked", "refund": "refunded"}
-HOLDERS = text(
-    """
-    select b.reference, b.id from bookings b join booking_segments g on g.booking_id = b.id
-    where g.flight_id = :flight_id and b.reference = any(:references) and b.status = 'confirmed'
-    """
-)
-# New times replace older times, and a cancellation everything; who has no seat, or other seats, keeps that question.
-SUPERSEDE = text(
-    """
-    update affected_bookings a set state = 'lapsed', decided_at = now(), remind_at = null, refund_at = null
-    from disruptions d where d.id = a.disruption_id and d.flight_id = :flight_id and a.state in ('noted', 'told')
-      and (:kind = 'cancel' or (:kind in ('delay', 'retime') and d.kind in ('delay', 'retime'))
-           or (:kind = 'swap' and a.why = 'swapped'))
-    """
-)
-LEAVES = """(select min(f.departure_at) from booking_segments g join flights f on f.id = g.flight_id
-        where g.booking_id = a.booking_id and g.slice_position = a.slice_position)"""
-TO_TELL = text(
-    f"""
-    select a.id, coalesce({LEAVES}, now()) leaves_at
-    from affected_bookings a join bookings b on b.id = a.booking_id
-    where a.disruption_id = :id and a.state = 'noted' and b.status = 'confirmed' and b.contact_email is not null
-    order by a.id limit :limit for update of a skip locked
-    """  # noqa: S608 – constants
-)
-TO_REMIND = text(
-    f"""
-    select a.id, coalesce({LEAVES}, now()) leaves_at from affected_bookings a
-    where a.state = 'told' and a.remind_at <= now() order by a.remind_at limit :limit for update of a skip locked
-    """  # noqa: S608 – constants
-)
-UNFINISHED = text(
-    """
-    select distinct d.id from affected_bookings a join disruptions d on d.id = a.disruption_id
-    join bookings b on b.id = a.booking_id
-    where a.state = 'noted' and d.state = 'announced' and b.status = 'confirmed' and b.contact_email is not null
-    """
-)
-MOOT = text(
-    """
-    update affected_bookings a set decided_at = now(), remind_at = null, refund_at = null,
-        state = case when b.status = 'expired' then 'lapsed' when b.status = 'cancelled' or exists (
-            select from booking_slices s where s.booking_id = b.id and s.position = a.slice_position
-            and s.cancelled_at is not null) then 'refunded' else 'rebooked' end
-    from disruptions d, bookings b
-    where d.id = a.disruption_id and b.id = a.booking_id and a.state in ('noted', 'told')
-      and (cast(:booking_id as uuid) is null or b.id = :booking_id)
-      and (b.status not in ('held', 'confirmed') or not exists (
-        select from booking_segments g join booking_slices s on s.booking_id = g.booking_id
-            and s.position = g.slice_position and s.cancelled_at is null
-        where g.booking_id = b.id and g.flight_id = d.flight_id)) returning a.id
-    """
-)
-LEFT = text(
-    """
-    update affected_bookings a set state = 'lapsed', decided_at = now(), remind_at = null, refund_at = null
-    from disruptions d join flights f on f.id = d.flight_id
-    where d.id = a.disruption_id and a.state in ('noted', 'told') and a.why <> all(:cannot_fly)
-      and coalesce(f.estimated_departure_at, f.departure_at) <= now() returning a.id
-    """
-)
-SEATS_MOVED = text(
-    """
-    update booking_items set seat = cast(:new as text), label = replace(label, seat, coalesce(:new, '–'))
-    where flight_id = :flight_id and passenger_id = :occupant and kind = 'seat' and state = 'active'
-    """
-)
-SEATS_LOST = text(
-    """
-    update booking_items set seat = null where flight_id = :flight_id and booking_id = any(:leaving) and kind = 'seat'
-    """
-)
 
 
 def deed_of(session: Session, flight_id: int, kind: str, order: Order) -> Deed:
@@ -121,7 +49,7 @@ def deed_of(session: Session, flight_id: int, kind: str, order: Order) -> Deed:
 
 
 def _holders(session: Session, flight_id: int, references: Collection[str]) -> frozenset[UUID]:
-    rows = session.execute(HOLDERS, {"flight_id": flight_id, "references": list(references)}).all()
+    rows = session.execute(records.HOLDERS, {"flight_id": flight_id, "references": list(references)}).all()
     missing = sorted(set(references) - {row.reference for row in rows})
     if missing:
         words = _("These bookings are not on this flight: %(references)s.") % {"references": ", ".join(missing)}
@@ -152,8 +80,8 @@ def carry_out(session: Session, flight_id: int, deed: Deed, *, actor_id: UUID | 
     done = operations.carry_out(session, flight_id, deed, actor_id=actor_id)
     if deed.kind == "swap":
         impacts = _hit_by_swap(session, flight_id, impacts, done.moved)
-        session.execute(SEATS_LOST, {"flight_id": flight_id, "leaving": list(deed.leaving)})
-    session.execute(SUPERSEDE, {"flight_id": flight_id, "kind": deed.kind})
+        session.execute(records.SEATS_LOST, {"flight_id": flight_id, "leaving": list(deed.leaving)})
+    session.execute(records.SUPERSEDE, {"flight_id": flight_id, "kind": deed.kind})
     disruption_id = _write_down(session, flight_id, deed, done, actor_id)
     _note(session, disruption_id, impacts)
     outbox.post(session, "disruption.announce", key=str(disruption_id), disruptionId=str(disruption_id))
@@ -183,7 +111,7 @@ def figures_now(session: Session) -> Thresholds:
 def _hit_by_swap(session: Session, flight_id: int, impacts: Sequence[Impact], moved: Sequence[Moved]) -> list[Impact]:
     """Who sits where they sat notices nothing and is not written to."""
     for one in moved:
-        session.execute(SEATS_MOVED, {"flight_id": flight_id, "occupant": one.occupant, "new": one.new})
+        session.execute(records.SEATS_MOVED, {"flight_id": flight_id, "occupant": one.occupant, "new": one.new})
     holders = {one.holder for one in moved}
     return [one for one in impacts if one.needs_answer or one.booked.booking_id in holders]
 
@@ -216,7 +144,7 @@ def tell_some(session: Session, disruption_id: UUID) -> int:
 
     One that is still held is told once it is paid: the round of the clock calls this again.
     """
-    rows = session.execute(TO_TELL, {"id": disruption_id, "limit": SLICE}).all()
+    rows = session.execute(records.TO_TELL, {"id": disruption_id, "limit": SLICE}).all()
     figures, now = figures_now(session), clock.now()
     for row in rows:
         one = session.get_one(AffectedBooking, row.id)
@@ -237,7 +165,7 @@ def _announced(session: Session, disruption_id: UUID, now: datetime) -> None:
 
 def unfinished(session: Session) -> list[UUID]:
     """Return the changes of which somebody is still to be told: who paid for a hold only afterwards."""
-    return list(session.scalars(UNFINISHED))
+    return list(session.scalars(records.UNFINISHED))
 
 
 def accept(session: Session, affected_id: UUID, *, actor_id: UUID | None) -> None:
@@ -322,8 +250,9 @@ def _same_brand(one: Itinerary, brand: str) -> int:
 
 
 def _open(session: Session, affected_id: UUID, choice: str) -> AffectedBooking | None:
-    """Return the row, locked; None where this very choice was made before, so that a double click does it once."""
-    row = session.get(AffectedBooking, affected_id, with_for_update=True, populate_existing=True)
+    """Return the row, locked with all that are open of its booking; None where this very choice was made before."""
+    session.execute(records.LOCK_OPEN, {"id": affected_id})
+    row = session.get(AffectedBooking, affected_id, populate_existing=True)
     if row is None or row.told_at is None:
         raise UnknownChange()
     if row.state == DECIDED[choice]:
@@ -355,18 +284,18 @@ def _decide(session: Session, row: AffectedBooking, state: str, actor_id: UUID |
         before={"state": "told"},
         after={"state": state, "bookingId": str(row.booking_id), "amendmentId": amendment},
     )
-    session.execute(MOOT, {"booking_id": row.booking_id})
+    session.execute(records.MOOT, {"booking_id": row.booking_id})
 
 
 def tidy(session: Session) -> int:
     """Close what needs no answer any more: booked otherwise since, cancelled, or left as it was; returns how many."""
-    moot = session.execute(MOOT, {"booking_id": None}).all()
-    return len(moot) + len(session.execute(LEFT, {"cannot_fly": list(rules.CANNOT_FLY)}).all())
+    moot = session.execute(records.MOOT, {"booking_id": None}).all()
+    return len(moot) + len(session.execute(records.LEFT, {"cannot_fly": list(rules.CANNOT_FLY)}).all())
 
 
 def remind_some(session: Session) -> int:
     """Have the next fifty who have not answered reminded by letter; returns how many."""
-    rows, now = session.execute(TO_REMIND, {"limit": SLICE}).all(), clock.now()
+    rows, now = session.execute(records.TO_REMIND, {"limit": SLICE}).all(), clock.now()
     for row in rows:
         one = session.get_one(AffectedBooking, row.id)
         one.reminders += 1

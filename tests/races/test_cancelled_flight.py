@@ -5,22 +5,30 @@ A careless twin, which looks who is booked and then cancels, misses somebody: so
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from portal.booking.models import Booking
-from portal.disruptions import queries
+from portal.disruptions import queries, service
+from portal.disruptions.errors import AlreadyDecided
 from portal.flights.models import Flight
 from portal.kit import db
 from portal.kit.settings import Settings
+from tests import world
 from tests.booking import makers
 from tests.disruptions.conftest import broken, carry_out, tell
 
 BUYERS, AT_ONCE, ROUNDS = 20, 8, 5
+REVIVE = (
+    "update flight_cabins set closed_at_sold = null where flight_id = :id",
+    "update flights set status = 'scheduled', sale_closed_at = null where id = :id",
+)
 UNASKED = """
     select count(*) from bookings b join booking_segments g on g.booking_id = b.id
     where b.status = 'confirmed' and g.flight_id = :id and not exists (
@@ -73,6 +81,38 @@ def test_a_careless_twin_misses_somebody(settings: Settings) -> None:
         flight, _bookings = rush(settings, number, _careless)
         missed.append(makers.one(UNASKED, id=flight.id))
     assert max(int(str(one)) for one in missed) > 0
+
+
+@pytest.mark.slow
+def test_the_money_goes_back_once_however_often_and_for_however_many_changes_it_is_asked_for(
+    settings: Settings,
+) -> None:
+    """A trip of which both flights are cancelled: two open questions, and every answer comes three times at once."""
+    out, back = makers.flight(), makers.flight(origin="LAX", destination="JFK", number=102, on=world.soon(40))
+    for _round in range(ROUNDS):
+        booking = makers.confirmed(settings, makers.offer(settings, out), makers.offer(settings, back))
+        whole = makers.one("select paid_minor from bookings where id = :id", id=booking.id)
+        for flight in (out, back):
+            tell(carry_out(flight, "cancel"))
+        with db.reading() as session:
+            rows = [one.id for one in queries.changes_of_booking(session, booking.id)] * 3
+        start = Barrier(len(rows))
+
+        def ask(row: UUID, start: Barrier = start) -> None:
+            start.wait(20)
+            with contextlib.suppress(AlreadyDecided), db.writing() as session:
+                service.refund(session, row, actor_id=None)
+
+        with ThreadPoolExecutor(len(rows)) as crowd:
+            list(crowd.map(ask, rows))
+        returned = "select sum(r.amount_minor) from refunds r join payments p on p.id = r.payment_id"
+        assert makers.one(f"{returned} where p.payable = :id", id=booking.id) == whole
+        assert makers.status(booking) == "cancelled"
+        with db.writing() as session:
+            for flight in (out, back):
+                for statement in REVIVE:
+                    session.execute(text(statement), {"id": flight.id})
+    assert broken() == []
 
 
 def _careless(flight: Flight) -> None:
