@@ -76,7 +76,7 @@ def test_a_confirmed_booking_gets_one_mail_and_one_itinerary(settings: Settings,
         HANDLERS["booking.confirmed"](settings, letter("booking.confirmed"))
     (path,) = sent(settings)
     assert f"itinerary-{booking.reference}.pdf" in path.read_text()
-    assert makers.one("select count(*) from documents") == 1
+    assert makers.one("select array_agg(kind order by kind) from documents") == ["itinerary", "receipt"]
     assert makers.one("select count(*) from sent_mails where sent_at is not null") == 1
 
 
