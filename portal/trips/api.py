@@ -234,7 +234,9 @@ routes = [
         )
     ),
     *(
-        endpoint(f"{AT}/{name}/{{amendment_id}}/confirm", confirm, methods=("POST",))
+        endpoint(
+            f"{AT}/{name}/{{amendment_id}}/confirm", confirm, methods=("POST",), name=f"portal.trips.api.confirm_{name}"
+        )
         for name in ("cancellations", "changes", "corrections")
     ),
     endpoint(f"{AT}/amendments/{{amendment_id}}", one_amendment),
