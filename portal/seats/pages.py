@@ -47,7 +47,10 @@ def seats(request: Request) -> Response:
 def choose(request: Request) -> Response:
     """Take the seats of one flight and go on to the next, or show the map again with what was chosen and why not."""
     view = _read(request)
-    at = _at(request, view)
+    return _sent_on(request, view) or _choose(request, view, _at(request, view))
+
+
+def _choose(request: Request, view: BookingView, at: int) -> Response:
     _piece, flight = _ways(view)[at]
     people = told.sitters(view, {})
     given = page_seats(request.fields, len(people))
@@ -74,6 +77,10 @@ def extras(request: Request) -> Response:
 def choose_extras(request: Request) -> Response:
     """Take the extras and go on, or show the form again with what was chosen and a sentence at each wrong field."""
     view = _read(request)
+    return _sent_on(request, view) or _choose_extras(request, view)
+
+
+def _choose_extras(request: Request, view: BookingView) -> Response:
     with db.reading() as session:
         slots = told.slots(view, queries.catalogue(session, view.currency), page_extras(request.fields), clock.now())
     wanted = [one for one in slots if one.quantity]

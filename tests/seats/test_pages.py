@@ -193,6 +193,31 @@ def test_nobody_else_sees_the_seats_of_a_booking(client: TestClient, family: Boo
         assert client.get(f"/book/{family.reference}/{path}").status_code == 404
 
 
+def test_a_lapsed_hold_is_sent_to_the_page_that_says_so(
+    client: TestClient, settings: Settings, family: Booking
+) -> None:
+    makers.lapse(family)
+    go = browser(client, settings, family)
+    for path in ("seats", "extras"):
+        for answer in (
+            go.get(f"/book/{family.reference}/{path}"),
+            go.post(f"/book/{family.reference}/{path}", data={}),
+        ):
+            assert answer.headers["location"] == f"/book/{family.reference}/pay"
+    assert go.get(f"/book/{family.reference}/pay").status_code == 409
+
+
+def test_hostile_words_are_answered_with_a_sentence(client: TestClient, settings: Settings, family: Booking) -> None:
+    go, at = browser(client, settings, family), f"/book/{family.reference}"
+    for text_ in ("\0", "\u0663A", "<b>", "9" * 5000, "'; drop table named_seats; --"):
+        for path, field in (("seats?flight=1", "seat.1"), ("extras", "n.bag23.0.0"), ("extras", "meal.0.0")):
+            answer = go.post(f"{at}/{path}", data={field: text_, "key": text_})
+            assert answer.status_code in (303, 422), (path, field, text_)
+            assert "There is no seat <B>" not in answer.text
+        assert go.get(f"{at}/seats", params={"flight": text_}).status_code in (200, 400)
+    assert seen(family).items == ()
+
+
 def test_a_hold_without_names_is_sent_back_to_the_travellers(client: TestClient, settings: Settings) -> None:
     booking = makers.held(settings, makers.offer(settings, makers.flight()))
     sent = browser(client, settings, booking).get(f"/book/{booking.reference}/seats")
