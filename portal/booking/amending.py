@@ -23,6 +23,7 @@ from portal.flights.errors import ClaimsLost
 from portal.flights.service import SeatWish, extend_claims, lock_seats, release_claims, take_seats
 from portal.kit import audit
 from portal.kit.i18n import gettext as _
+from portal.kit.idempotency import KeyReused
 from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments.models import Payment
@@ -228,11 +229,13 @@ def confirm(session: Session, amendment_id: UUID, *, key: str) -> Amendment:
     """Do what was quoted: at once when nothing is due, else when it is paid, for which there are 15 minutes.
 
     Confirming again returns the amendment as it stands. Raises UnknownAmendment, QuoteExpired, QuoteOutdated,
-    ActionClosed, AmendmentUnderWay, SoldOut, FlightClosed; the transaction must be rolled back then.
+    ActionClosed, AmendmentUnderWay, KeyReused, SoldOut, FlightClosed; the transaction must be rolled back then.
     """
     booking, amendment = records.locked_amendment(session, amendment_id)
     if amendment.state in ("paying", "done"):
         return amendment
+    if _by_key(session, booking, key) is not None:
+        raise KeyReused(_("This key confirmed another change. Please look at the booking first."))
     _require_fresh(session, booking, amendment)
     _make_way(session, booking, amendment.payload)
     amendment.idempotency_key = key

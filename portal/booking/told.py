@@ -135,10 +135,10 @@ def whys_of_offers(offers: Sequence[Offer], journeys: Sequence[Journey]) -> list
 
 
 def price_of_booking(view: BookingView, journeys: Sequence[Journey]) -> Price:
-    """Return the price of a booking."""
+    """Return the price of a booking as it stands."""
     kinds: dict[UUID | None, str] = {one.id: one.type for one in view.passengers}
     lines = [(kinds.get(line.passenger_id, ""), line.slice_position, line) for line in view.charges]
-    return Price(_groups(lines, list(kinds.values()), journeys), view.total_minor, view.currency)
+    return Price(_standing(_groups(lines, list(kinds.values()), journeys)), view.total_minor, view.currency)
 
 
 def price_of_amendment(view: BookingView, one: AmendmentView, journeys: Sequence[Journey]) -> Price:
@@ -149,9 +149,14 @@ def price_of_amendment(view: BookingView, one: AmendmentView, journeys: Sequence
         (kinds.get(line["passenger_id"], ""), line["slice_position"], PriceLine(*(line[name] for name in PRINTED)))
         for line in one.lines
     ]
-    groups = _groups(lines, types, journeys)
-    changed = tuple(Group(group.label, tuple(it for it in group.lines if it.amount_minor)) for group in groups)
-    return Price(tuple(group for group in changed if group.lines), one.due_minor - one.refund_minor, one.currency)
+    groups = _standing(_groups(lines, types, journeys))
+    return Price(groups, one.due_minor - one.refund_minor, one.currency)
+
+
+def _standing(groups: Iterable[Group]) -> tuple[Group, ...]:
+    """Leave out what was taken back in full: its lines cancel each other out."""
+    left = (Group(group.label, tuple(line for line in group.lines if line.amount_minor)) for group in groups)
+    return tuple(group for group in left if group.lines)
 
 
 def _groups(
@@ -160,12 +165,22 @@ def _groups(
     """A fare stands for each direction, and before the taxes and fees, which stand for the whole trip."""
     sums: dict[str, dict[tuple[str, str], int]] = {}
     for kind, at, line in sorted(lines, key=lambda one: one[2].code != "fare"):
-        label = _(line.label)
+        label = line_words(line)
         if line.code == "fare" and len(journeys) > 1:
             label = f"{label} {journeys[at].origin.code}–{journeys[at].destination.code}"
         of_kind = sums.setdefault(kind, {})
         of_kind[line.code, label] = of_kind.get((line.code, label), 0) + line.amount_minor
     return tuple(Group(_counted(kind, types.count(kind)), _lines(of_kind)) for kind, of_kind in sums.items())
+
+
+def line_words(line: Printed) -> str:
+    """Return a line's words: those of the house in the reader's language, others as they were kept."""
+    own = {
+        "cancel_fee": _("Cancellation fee"),
+        "change_fee": _("Change fee"),
+        "fare_kept": _("Fare that is not refunded"),
+    }
+    return own.get(line.code) or _(line.label)
 
 
 def _lines(sums: Mapping[tuple[str, str], int]) -> tuple[Line, ...]:

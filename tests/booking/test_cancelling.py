@@ -15,6 +15,7 @@ from portal.booking.queries import BookingView, booking_by_id
 from portal.flights.models import Flight
 from portal.kit import clock, db
 from portal.kit.errors import Invalid
+from portal.kit.idempotency import KeyReused
 from portal.kit.settings import Settings
 from portal.pricing.rules import Party
 from tests import world
@@ -221,3 +222,13 @@ def test_a_refund_may_become_a_travel_credit(settings: Settings) -> None:
     done = cancel(booking, refund_to="credit")
     assert makers.one("select sum(remaining_minor) from credits") == done.refund_minor
     assert makers.broken() == []
+
+
+def test_a_key_confirms_one_change_only(settings: Settings) -> None:
+    booking = sold(settings, makers.flight())
+    first, second = (quote(booking, passenger_ids=[one.id]) for one in seen(booking).passengers)
+    for _time in range(2):
+        with db.writing() as session:
+            assert amending.confirm(session, first.id, key="the same").state == "done"
+    with pytest.raises(KeyReused), db.writing() as session:
+        amending.confirm(session, second.id, key="the same")

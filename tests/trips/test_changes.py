@@ -274,3 +274,34 @@ def test_a_hold_is_bought_with_a_promotion(client: TestClient, settings: Setting
     makers.settled(makers.begun(booking))
     assert makers.status(booking) == "confirmed"
     assert makers.broken() == []
+
+
+def test_only_a_clerk_may_say_that_the_airline_is_at_fault(
+    client: TestClient, settings: Settings, signed_in: Any
+) -> None:
+    booking = sold(settings, makers.flight(), brand="Basic")
+    at, wish = mine(client, settings, booking), {"part": "all", "refund": "original", "waive": "1"}
+    assert "at fault" not in client.get(f"{at}/cancel").text
+    sent(client, f"{at}/cancel", **wish)
+    assert makers.one("select payload ->> 'rule' from amendments") == "conditions"
+    signed_in("staff")
+    assert "at fault" in client.get(f"{at}/cancel").text
+    sent(client, sent(client, f"{at}/cancel", **wish))
+    assert makers.one("select sum(amount_minor) from refunds") == makers.one("select amount_minor from payments")
+    assert makers.one("select count(*) from audit_entries where action = 'booking.cancellation'") == 1
+
+
+def test_a_program_books_with_a_promotion_or_hears_why_not(client: TestClient, settings: Settings) -> None:
+    from portal.pricing import promotions
+
+    with db.writing() as session:
+        promotions.ensure_demo(session)
+    target = makers.offer(settings, makers.flight())
+    person = {"type": "adult", "givenName": "Ana", "familyName": "Smith", "dateOfBirth": "1990-01-01"}
+    wish = {"offerIds": [target.token], "contact": {"email": "ana@example.com"}, "passengers": [person]}
+    refused = client.post("/api/bookings", json={**wish, "promoCode": "NOTHING"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "promotion_refused")
+    assert makers.one("select count(*) from bookings") == 0
+    made = client.post("/api/bookings", json={**wish, "promoCode": "welcome10"}).json()
+    assert float(made["total"]["amount"]) == target.total_minor / 100 - 20
+    assert made["priceBreakdown"][-1]["amount"]["amount"] == "-20.00"
