@@ -257,6 +257,7 @@ class SliceOut(Wire):
     cabin: str
     brand: str
     booking_class: str
+    fare_basis: str
     conditions: dict[str, Any]
     segments: tuple[SegmentOut, ...]
     cancelled: bool
@@ -373,6 +374,7 @@ def _slice_out(piece: rules.SliceView) -> SliceOut:
         cabin=piece.cabin,
         brand=piece.brand,
         booking_class=piece.booking_class,
+        fare_basis=piece.fare_basis,
         conditions=piece.conditions,
         segments=tuple(SegmentOut.of(flight) for flight in piece.flights),
         cancelled=piece.cancelled_at is not None,

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from starlette.testclient import TestClient
 
+from portal.booking.models import Slice
 from portal.flights.models import FlightCabin
 from portal.kit import clock, db
 from portal.kit.money import share
@@ -202,3 +203,25 @@ def test_steps_are_told_in_words(priced: Settings) -> None:
         ("Standard fare", "× 1.22", 34_851)
     ]
     assert whole.lines[-1].amount_minor == offer.per_type["adult"][0].amount_minor
+
+
+def test_a_booking_keeps_steps_class_and_fare_basis(priced: Settings, client: TestClient) -> None:
+    token = found(priced, Party(1)).token(1)
+    offer = service.read_offer(priced, token)
+    born = {"type": "adult", "givenName": "Ada", "familyName": "Byron", "dateOfBirth": "1990-12-10"}
+    wish = {"offerIds": [token], "contact": {"email": "ada@example.com"}, "passengers": [born]}
+    made = client.post("/api/bookings", json=wish, headers={"Idempotency-Key": "ada-1-long-enough"})
+    assert made.status_code == 201, made.text
+    (piece,) = made.json()["slices"]
+    assert (piece["bookingClass"], piece["fareBasis"]) == (offer.booking_class, offer.fare_basis) == ("K", "KHX14STN")
+    with db.reading() as session:
+        kept = session.scalars(select(Slice)).one()
+    assert kept.pricing == offer.pricing
+    lines = {line["code"]: line["amount"]["amount"] for line in made.json()["priceBreakdown"]}
+    assert Decimal(lines["fare"]) * 100 == kept.pricing[-1]["amount"]
+
+
+def test_the_review_page_tells_the_steps(priced: Settings, client: TestClient) -> None:
+    page = client.get("/book", params={"offer": found(priced, Party(1)).token(1)}).text
+    for words in ("Why this price", "The weekday", "× 0.93", "$216.77", "Booking class K", "KHX14STN", "$348.51"):
+        assert words in page

@@ -306,3 +306,9 @@ def test_pages_go_on_to_the_end(client: TestClient, settings: Settings) -> None:
     assert page.count("<article") == 50
     (more,) = [href for href in hrefs(page, "/flights?") if "cursor=" in href]
     assert client.get(more).text.count("<article") == 10
+
+
+def test_the_summary_of_errors_names_each_field(client: TestClient) -> None:
+    page = client.get("/flights?origin=&destination=&departureDate=").text
+    for href, words in (("origin", "From"), ("destination", "To"), ("departureDate", "Leave")):
+        assert f'<a href="#{href}">{words}: Please fill this in.</a>' in page
