@@ -177,17 +177,24 @@ def _attempt(request: Request) -> tuple[BookingView, PaymentView]:
 def _after(request: Request, view: BookingView, attempt: PaymentView) -> Response:
     if attempt.state in UNDECIDED and attempt.state != "action_required":
         return render(request, "booking/checking.html", block="checking", **common(view, "pay"), attempt=attempt)
-    if view.status == "confirmed":
-        notice = _booked(view, attempt)
-        return see_other(request, f"/bookings/{view.reference}", *([notice] if notice else []))
-    if attempt.state == "succeeded" and view.status_at(clock.now()) == "held":
+    if _is_part(view, attempt):
         words = _("%(amount)s are paid by your credit. The rest is still to be paid.")
         paid = i18n.price(attempt.amount_minor, attempt.currency)
         return see_other(request, f"/book/{view.reference}/pay", Notice("good", words % {"amount": paid}))
+    if view.status == "confirmed":
+        notice = _booked(view, attempt)
+        return see_other(request, f"/bookings/{view.reference}", *([notice] if notice else []))
     if attempt.state == "succeeded":
         return expired(request, view)
     notice = _not_paid(attempt)
     return see_other(request, f"/book/{view.reference}/pay", *([notice] if notice else []))
+
+
+def _is_part(view: BookingView, attempt: PaymentView) -> bool:
+    """True for what paid a part of what is still due: of a hold, or of the change that waits to be paid."""
+    due_for = view.open_amendment.id if view.open_amendment else None
+    waits = bool(view.balance_minor) and view.status_at(clock.now()) != "expired"
+    return attempt.state == "succeeded" and attempt.purpose == due_for and waits
 
 
 def _booked(view: BookingView, attempt: PaymentView) -> Notice | None:
@@ -195,16 +202,11 @@ def _booked(view: BookingView, attempt: PaymentView) -> Notice | None:
         return Notice("warn", refusal(attempt.decline_code))
     if attempt.state != "succeeded":
         return _not_paid(attempt)
-    if attempt.purpose is not None:
-        state = next((one.state for one in view.amendments if one.id == attempt.purpose), "lapsed")
-        return _changed(state)
-    return Notice("good", _("Paid and booked. Have a good trip."))
-
-
-def _changed(state: str) -> Notice:
-    if state == "lapsed":
-        return Notice("warn", _("The payment came too late for this change. Nothing was changed; the money goes back."))
-    return Notice("good", _("Paid and changed.") if state == "done" else _("Paid. The rest is still to be paid."))
+    if attempt.purpose is None:
+        return Notice("good", _("Paid and booked. Have a good trip."))
+    if any(one.id == attempt.purpose for one in view.amendments):
+        return Notice("good", _("Paid and changed."))
+    return Notice("warn", _("The payment came too late for this change. Nothing was changed; the money goes back."))
 
 
 def _not_paid(attempt: PaymentView) -> Notice | None:

@@ -7,13 +7,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from starlette.testclient import TestClient
 
 from portal.app import create_app
 from portal.booking import amending
 from portal.booking import service as booking
 from portal.booking.forms import CreditCode
+from portal.booking.models import Booking
 from portal.kit import db, ids
 from portal.kit.limits import POLICIES
 from portal.kit.settings import Settings
@@ -221,3 +222,19 @@ def test_a_change_is_paid_by_credit_and_card(settings: Settings) -> None:
     makers.settled(payment)
     assert makers.one("select state from amendments") == "done"
     assert makers.broken() == []
+
+
+def test_the_page_tells_what_of_a_change_a_credit_paid(client: TestClient, settings: Settings) -> None:
+    reference = ready(client, settings)
+    use(client, reference, credit(500_000).code)
+    with db.reading() as session:
+        sold = session.scalars(select(Booking)).one()
+    choose(sold, wish(sold, amount=3000))
+    page = client.get(f"/book/{reference}/pay").text
+    assert "paid by credit" not in page
+    assert "Pay $30.00" in page
+    back = use(client, reference, credit(1000).code, key="another-key").headers["location"]
+    assert client.get(back).headers["location"] == f"/book/{reference}/pay"
+    page = client.get(f"/book/{reference}/pay").text
+    assert "$10.00 of the price are paid by credit" in page
+    assert "Pay $20.00" in page
