@@ -382,6 +382,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'held'"),
     )
+    op.create_index("ix_promotion_uses_holder", "promotion_uses", ["holder"], unique=False)
     op.create_index(
         "uq_promotion_uses_holder",
         "promotion_uses",
@@ -832,10 +833,10 @@ def upgrade() -> None:
         "ix_charges_item_id", "charges", ["item_id"], unique=False, postgresql_where=sa.text("item_id is not null")
     )
     op.create_foreign_key(
-        op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_charges_amendment_id"), "charges", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
-        op.f("fk_charges_amendment_id"), "charges", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_charges_item_id"), "charges", "booking_items", ["item_id"], ["id"], ondelete="CASCADE"
     )
     op.add_column("documents", sa.Column("amendment_id", sa.Uuid(), nullable=True))
     op.add_column("documents", sa.Column("paper_id", sa.Uuid(), nullable=True))
@@ -1077,8 +1078,8 @@ drop function ledger_entry_balances()
     op.drop_index("uq_documents_paper_id", table_name="documents", postgresql_where=sa.text("paper_id is not null"))
     op.drop_column("documents", "paper_id")
     op.drop_column("documents", "amendment_id")
-    op.drop_constraint(op.f("fk_charges_amendment_id"), "charges", type_="foreignkey")
     op.drop_constraint(op.f("fk_charges_item_id"), "charges", type_="foreignkey")
+    op.drop_constraint(op.f("fk_charges_amendment_id"), "charges", type_="foreignkey")
     op.drop_index("ix_charges_item_id", table_name="charges", postgresql_where=sa.text("item_id is not null"))
     op.drop_index("ix_charges_amendment_id", table_name="charges", postgresql_where=sa.text("amendment_id is not null"))
     op.drop_column("charges", "item_id")
@@ -1143,6 +1144,7 @@ drop function ledger_entry_balances()
     op.drop_index(
         "uq_promotion_uses_holder", table_name="promotion_uses", postgresql_where=sa.text("state <> 'returned'")
     )
+    op.drop_index("ix_promotion_uses_holder", table_name="promotion_uses")
     op.drop_index("ix_promotion_uses_held", table_name="promotion_uses", postgresql_where=sa.text("state = 'held'"))
     op.drop_table("promotion_uses")
     op.drop_table("preferences")

@@ -127,6 +127,7 @@ class PromotionUse(Base):
             unique=True,
             postgresql_where=text("state <> 'returned' and customer is not null"),
         ),
+        Index("ix_promotion_uses_holder", "holder"),
         Index("ix_promotion_uses_held", "promotion_id", postgresql_where=text("state = 'held'")),
     )
 
@@ -312,17 +313,21 @@ def identify(session: Session, *, holder: UUID, customer: str) -> None:
     session.execute(IDENTIFY, {"holder": holder, "customer": customer, "slot": slot})
 
 
-def lock(session: Session, *, holder: UUID) -> None:
-    """Lock the promotion that the holder uses, if any: who gives it back after locking seats calls this before them."""
+def lock(session: Session, *, holder: UUID) -> bool:
+    """Lock the promotion that the holder uses, and return whether there is one.
+
+    Who gives it back after locking seats calls this before them.
+    """
     use = session.execute(ACTIVE_OF, {"holder": holder}).one_or_none()
     if use is not None:
         session.execute(LOCK, {"id": use.id})
+    return use is not None
 
 
 def release(session: Session, *, holder: UUID) -> None:
     """Give the holder's use back, held or used; nothing happens when there is none. Call it before seats go back."""
-    lock(session, holder=holder)
-    session.execute(RETURN, {"holder": holder})
+    if lock(session, holder=holder):
+        session.execute(RETURN, {"holder": holder})
 
 
 def confirm(session: Session, *, holder: UUID) -> None:
@@ -331,10 +336,8 @@ def confirm(session: Session, *, holder: UUID) -> None:
     A lapsed use that nobody has retaken is used all the same. Raises PromotionRefused where the last one is gone: the
     booking was not paid in time, like one whose seats are gone. Call it before seats are sold.
     """
-    if session.scalar(CONFIRM, {"holder": holder}) is not None:
-        return
     use = session.execute(LAST_OF, {"holder": holder}).one_or_none()
-    if use is None:
+    if use is None or session.scalar(CONFIRM, {"holder": holder}) is not None:
         return
     kept = _view(session.execute(_shown().where(Promotion.id == use.promotion_id)).one())
     _count(session, kept, holder)
