@@ -39,6 +39,7 @@ STAFF = (
     "/admin",
     "/admin/jobs",
     "/admin/bookings",
+    "/admin/flights",
     "/account",
     "/account/trips",
     "/account/travellers",
