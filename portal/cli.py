@@ -36,6 +36,7 @@ from portal.kit.validation import parse
 from portal.places import service as places
 from portal.pricing import promotions
 from portal.pricing import service as pricing
+from portal.seats import demo as demo_seats
 from portal.seats import queries as seat_queries
 from portal.seats import service as seats
 from portal.tariffs import queries as tariff_queries
@@ -51,6 +52,7 @@ DEMO_STEPS: tuple[tuple[str, Callable[[Session], int | None]], ...] = (
     ("Flights, from 60 days ago to a year ahead", lambda session: flights.extend_demo(session, clock.now().date())),
     ("Accounts", accounts.ensure_demo_users),
     ("Sales of the last 60 days", analytics.ensure_demo_history),
+    ("Seats of what is sold", demo_seats.name_sold_seats),
     ("Roll-ups of stale days", analytics.refresh_all),
 )
 
