@@ -28,7 +28,7 @@ from portal.checkin.models import CheckIn, TravelDocument
 from portal.checkin.rules import CheckedIn, Desk, Document, Pick
 from portal.checkin.told import BoardingPass, boarding_passes
 from portal.flights.seating import SeatChoice, choose, seat_plan, seats_of
-from portal.kit import audit, i18n, ids, mail, outbox
+from portal.kit import audit, grants, i18n, ids, mail, outbox
 from portal.kit.errors import FieldError, Forbidden
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
@@ -85,7 +85,7 @@ def look(session: Session, reference: str, asker: Asker) -> Desk:
     if view is None or not may_see(view, **_who(asker), family_name=None):
         raise UnknownBooking()
     if not may_manage(view, **_who(asker)):
-        raise Forbidden(_("Please sign in, or use the browser that made the booking: a boarding pass is personal."))
+        raise Forbidden(_("A boarding pass is personal. Please sign in, or have the booking's page mail you a link."))
     return queries.desk(session, view)
 
 
@@ -347,5 +347,5 @@ def passes_mail(desk: Desk, numbers: Collection[str], settings: Settings) -> Ema
             files=(passes_pdf(passes, view, settings),),
             booking=view,
             passes=passes,
-            passes_url=f"{settings.base_url}/bookings/{view.reference}/boarding-passes",
+            passes_url=grants.link(settings, view.reference, f"/bookings/{view.reference}/boarding-passes"),
         )

@@ -174,7 +174,7 @@ def mails(settings: Settings) -> list[EmailMessage]:
     return [message_from_bytes(one.read_bytes(), policy=policy.default) for one in sorted(folder.glob("*.eml"))]  # type: ignore[misc]  # with this policy it is one
 
 
-def test_the_passes_come_by_mail_once_with_the_paper(settings: Settings) -> None:
+def test_the_passes_come_by_mail_once_with_the_paper(settings: Settings, client: TestClient) -> None:
     settings = replace(settings, email_provider="file")
     booking = makers.paid(settings, makers.leaving(), party=Party(2))
     makers.check_in(booking)
@@ -186,7 +186,9 @@ def test_the_passes_come_by_mail_once_with_the_paper(settings: Settings) -> None
     body = mail.get_body(("plain",))
     assert body
     assert "Annab Smith" in body.get_content()
-    assert f"/bookings/{booking.reference}/boarding-passes" in body.get_content()
+    link = re.findall(r"http://testserver(/links/\S+)", body.get_content())[0]
+    page = client.get(client.get(link).headers["location"])
+    assert aztecs(page.text) == [one.barcode for one in makers.passes(booking)]
     (file,) = mail.iter_attachments()
     assert file.get_content_type() == "application/pdf"
     assert [read(page)[0][1] for page in pages(file.get_payload(decode=True))] == [  # type: ignore[arg-type]  # bytes
