@@ -18,6 +18,7 @@ from portal.kit.i18n import day, price
 from portal.kit.i18n import gettext as _
 
 Choices = Callable[[], list[tuple[str, str]]]
+SHOWN = 5
 CABINS = ("economy", "premium", "business", "first")
 
 
@@ -125,13 +126,24 @@ def _has_ends(row: Mapping[str, Any]) -> bool:
 
 def _tax_words(row: Mapping[str, Any]) -> tuple[str, str, str]:
     worth = f"{per_hundred(row['amount'])} %" if row["kind"] == "percent" else price(row["amount"], row["currency"])
-    ends = [" ".join(row[name] or [_("any")]) for name in ("origins", "destinations")]
     how = {"percent": _("of the fare"), "per_passenger": _("a passenger"), "per_segment": _("a segment")}[row["kind"]]
-    return (
-        f"{row['code']} {_(row['label'])}",
-        f"{ends[0]} → {_('not') + ' ' if row['elsewhere'] else ''}{ends[1]}",
-        (f"{worth} {how}"),
-    )
+    to = _countries(row["destinations"])
+    ends = f"{_countries(row['origins'])} → {_('not') + ' ' if row['elsewhere'] else ''}{to}"
+    told = ", ".join([ends, *_tax_limits(row)])
+    return f"{row['code']} {_(row['label'])}", told, f"{worth} {how}"
+
+
+def _countries(codes: list[str] | None) -> str:
+    if not codes:
+        return _("any")
+    more = _("and %(count)s more") % {"count": len(codes) - SHOWN} if len(codes) > SHOWN + 1 else ""
+    return " ".join([*(codes[:SHOWN] if more else codes), more]).strip()
+
+
+def _tax_limits(row: Mapping[str, Any]) -> list[str]:
+    cabins = {True: [_("economy")], False: [_("other cabins")], None: []}[row["economy"]]
+    where = {True: [_("inside one country")], False: [_("between countries")], None: []}[row["domestic"]]
+    return [*cabins, *where, *([] if row["children_pay"] else [_("not for children")])]
 
 
 def _rate_words(row: Mapping[str, Any]) -> tuple[str, str, str]:
