@@ -27,7 +27,7 @@ NAME = text(
         select c.holder, c.flight_id, c.cabin, f.aircraft,
                sum(c.seats) over w - c.seats as before, sum(c.seats) over (partition by c.flight_id, c.cabin) as sold
         from seat_claims c join flown f on f.id = c.flight_id
-        join bookings b on b.id = c.holder and b.idempotency_key like 'demo-sale:%'
+        join bookings b on b.id = c.holder and b.idempotency_key ~ '^demo-(sale|team):'
         where c.expires_at is null
         window w as (partition by c.flight_id, c.cabin order by hashtext(c.holder::text), c.holder)
     ), people as (
