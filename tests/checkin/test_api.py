@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pypdf
 import pytest
+from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from portal.booking.models import Booking
+from portal.checkin import gate as gates
 from portal.flights.models import Flight
+from portal.kit import clock, db
 from portal.kit.settings import Settings
 from portal.pricing.rules import Party
 from tests.booking import makers as bookings
@@ -112,6 +115,43 @@ def test_a_seat_that_is_gone_is_said_with_409(client: TestClient, settings: Sett
 def test_too_early_and_not_paid_are_409(client: TestClient, settings: Settings, token: Token) -> None:
     early = makers.paid(settings, makers.leaving(40))
     assert refused(client, early, token(early), body(early))[:2] == (409, "check_in_closed")
+
+
+def test_a_full_cabin_whose_last_seats_are_by_an_exit_sends_a_child_to_the_desk(
+    client: TestClient, settings: Settings, token: Token
+) -> None:
+    flight = makers.leaving()
+    others, family = makers.paid(settings, flight), makers.paid(settings, flight, party=Party(1, 1))
+    with db.writing() as session:
+        session.execute(
+            text(
+                """
+                insert into named_seats (flight_id, seat, cabin, holder, occupant)
+                select :flight, row || letter, 'economy', :holder, gen_random_uuid()
+                from generate_series(4, 28) row, unnest(array['A', 'B', 'C', 'D', 'E', 'F']) letter
+                where row <> 12
+                """
+            ),
+            {"flight": flight.id, "holder": others.id},
+        )
+    assert refused(client, family, token(family), body(family))[:2] == (409, "no_seat_left")
+    assert bookings.one("select count(*) from check_ins") == 0
+
+
+def test_who_has_boarded_stays_and_a_closed_gate_says_so(
+    client: TestClient, settings: Settings, token: Token, gate_token: dict[str, str], staff_id: UUID
+) -> None:
+    flight = makers.leaving()
+    booking = makers.paid(settings, flight, party=Party(2))
+    first, second = makers.check_in(booking)
+    assert gate(client, gate_token, flightId=str(flight.public_id), sequence=1).json()["result"] == "boarded"
+    undone = client.delete(address(booking, f"check-ins/{first.id}"), headers=token(booking))
+    assert (undone.status_code, undone.json()["code"]) == (409, "already_boarded")
+    with db.writing() as session:
+        gates.close(session, flight.public_id, staff_id=staff_id, now=clock.now())
+    closed = gate(client, gate_token, flightId=str(flight.public_id), sequence=second.sequence_number)
+    assert (closed.status_code, closed.json()["code"]) == (409, "boarding_closed")
+    assert gate(client, gate_token, flightId=str(flight.public_id), sequence=1).json()["result"] == "already_boarded"
 
 
 def test_passes_are_for_who_may_manage_the_booking(client: TestClient, settings: Settings, token: Token) -> None:
