@@ -26,7 +26,7 @@ from portal.checkin import gate, service
 from portal.checkin.rules import CheckedIn, Coupon, Desk, guardians
 from portal.checkin.told import BoardingPass, boarding_passes
 from portal.kit import clock, db, paper
-from portal.kit.outbox import Letter
+from portal.kit.outbox import Hopeless, Letter
 from portal.kit.settings import Settings
 from portal.pricing.rules import Party
 from tasks.handlers import HANDLERS
@@ -220,3 +220,12 @@ def test_the_rounds_settle_flights_and_forget_documents(settings: Settings) -> N
             handle(settings, "checkin.forget")
         assert bookings.one("select count(*) from no_shows") == no_shows
         assert bookings.one("select count(*) from travel_documents") == documents
+
+
+def test_the_nightly_look_at_the_books_sees_check_ins_too(settings: Settings) -> None:
+    makers.check_in(makers.paid(settings, makers.leaving()))
+    handle(settings, "books.check")
+    with db.writing() as session:
+        session.execute(text("update coupons set status = 'open'"))
+    with pytest.raises(Hopeless, match="a check-in is for a coupon"):
+        handle(settings, "books.check")
