@@ -183,7 +183,9 @@ def choice_words(choice: str) -> tuple[str, str]:
 
 def state_words(one: Affected) -> str:
     """Return how a change ended for a booking, for its traveller and for staff."""
-    if one.state in ("noted", "told"):
+    if one.state == "noted":
+        return _("Not paid yet") if one.booking_status == "held" else _("Not told yet")
+    if one.state == "told":
         return _("Waiting for an answer") if one.needs_answer else _("Told")
     return {
         "accepted": _("Accepted"),
