@@ -129,7 +129,6 @@ def upgrade() -> None:
             "cabin in ('economy', 'premium', 'business', 'first')", name=op.f("ck_fare_rules_cabin_known")
         ),
         sa.CheckConstraint("code ~ '^[A-Z0-9]{0,2}$'", name=op.f("ck_fare_rules_code_short")),
-        sa.CheckConstraint("kind <> 'holiday' or high is not null", name=op.f("ck_fare_rules_holiday_ends")),
         sa.CheckConstraint(
             "kind <> 'load' or (high is null and origin is null and destination is null and low between 0 and 10000)",
             name=op.f("ck_fare_rules_load_for_cabins"),
@@ -145,6 +144,7 @@ def upgrade() -> None:
             "kind <> 'weekday' or (low between 1 and 7 and high between 1 and 7)",
             name=op.f("ck_fare_rules_weekday_of_seven"),
         ),
+        sa.CheckConstraint("kind = 'route' or low is not null", name=op.f("ck_fare_rules_begins_somewhere")),
         sa.CheckConstraint(
             "kind = 'season' or high is null or high >= low", name=op.f("ck_fare_rules_bounds_in_order")
         ),
@@ -153,7 +153,8 @@ def upgrade() -> None:
             name=op.f("ck_fare_rules_kind_known"),
         ),
         sa.CheckConstraint(
-            "kind not in ('holiday', 'advance') or low is not null", name=op.f("ck_fare_rules_begins_somewhere")
+            "kind not in ('season', 'holiday', 'weekday') or high is not null",
+            name=op.f("ck_fare_rules_ends_somewhere"),
         ),
         sa.CheckConstraint("factor_bp between 1000 and 100000", name=op.f("ck_fare_rules_factor_believable")),
         sa.CheckConstraint("valid_to is null or valid_to >= valid_from", name=op.f("ck_fare_rules_valid_in_order")),
@@ -848,10 +849,10 @@ def upgrade() -> None:
         postgresql_where=sa.text("paper_id is not null"),
     )
     op.create_foreign_key(
-        op.f("fk_documents_amendment_id"), "documents", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_documents_paper_id"), "documents", "sale_papers", ["paper_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
-        op.f("fk_documents_paper_id"), "documents", "sale_papers", ["paper_id"], ["id"], ondelete="CASCADE"
+        op.f("fk_documents_amendment_id"), "documents", "amendments", ["amendment_id"], ["id"], ondelete="CASCADE"
     )
     op.add_column("flight_cabins", sa.Column("closed_at_sold", sa.Integer(), nullable=True))
     op.add_column(
@@ -1073,8 +1074,8 @@ drop function ledger_entry_balances()
     op.drop_column("flights", "estimated_departure_at")
     op.drop_column("flight_cabins", "protections")
     op.drop_column("flight_cabins", "closed_at_sold")
-    op.drop_constraint(op.f("fk_documents_paper_id"), "documents", type_="foreignkey")
     op.drop_constraint(op.f("fk_documents_amendment_id"), "documents", type_="foreignkey")
+    op.drop_constraint(op.f("fk_documents_paper_id"), "documents", type_="foreignkey")
     op.drop_index("uq_documents_paper_id", table_name="documents", postgresql_where=sa.text("paper_id is not null"))
     op.drop_column("documents", "paper_id")
     op.drop_column("documents", "amendment_id")

@@ -68,8 +68,8 @@ class FareRuleRow(Base):
             "kind <> 'season' or (low between 101 and 1231 and high between 101 and 1231)", name="season_of_the_year"
         ),
         CheckConstraint("kind <> 'weekday' or (low between 1 and 7 and high between 1 and 7)", name="weekday_of_seven"),
-        CheckConstraint("kind not in ('holiday', 'advance') or low is not null", name="begins_somewhere"),
-        CheckConstraint("kind <> 'holiday' or high is not null", name="holiday_ends"),
+        CheckConstraint("kind = 'route' or low is not null", name="begins_somewhere"),
+        CheckConstraint("kind not in ('season', 'holiday', 'weekday') or high is not null", name="ends_somewhere"),
         CheckConstraint("kind <> 'route' or num_nonnulls(origin, destination) > 0", name="route_goes_somewhere"),
     )
 

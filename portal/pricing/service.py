@@ -21,19 +21,29 @@ from portal.pricing.models import ExchangeRate, FareBrand, FareClassRow, FareRul
 from portal.pricing.rules import Brand, PriceBook, TaxRule
 from portal.pricing.steps import FareClass, FareRule, Tariff, dearest_first
 
-BOOK_SECONDS = 60
+BOOK_SECONDS, SAME_BOOK_SECONDS = 60, 3600
 HERE = Path(__file__).parent
-_books: dict[URL, tuple[float, PriceBook]] = {}
+_books: dict[URL, tuple[float, float, PriceBook]] = {}
 
 
 def load_book(session: Session) -> PriceBook:
-    """Return the price book of the session's database, at most a minute old."""
-    key = session.get_bind().engine.url
-    loaded_at, book = _books.get(key, (0.0, None))
-    if book is None or time.monotonic() - loaded_at > BOOK_SECONDS:
-        book = read_book(session)
-        _books[key] = (time.monotonic(), book)
+    """Return the price book of the session's database, at most a minute old.
+
+    While its rows stay the same it is the same object, for an hour: what was worked out from it stays known, and what
+    remembers by it does not keep a book for every minute.
+    """
+    key, now = session.get_bind().engine.url, time.monotonic()
+    read_at, made_at, book = _books.get(key, (0.0, 0.0, None))
+    if book is None or now - read_at > BOOK_SECONDS:
+        fresh = read_book(session)
+        if book is None or now - made_at > SAME_BOOK_SECONDS or _rows_of(fresh) != _rows_of(book):
+            made_at, book = now, fresh
+        _books[key] = (now, made_at, book)
     return book
+
+
+def _rows_of(book: PriceBook) -> tuple[Any, ...]:
+    return book.brands, book.taxes, book.rates, book.tariff.rules, book.tariff.classes
 
 
 def read_book(session: Session) -> PriceBook:
@@ -51,7 +61,9 @@ def read_book(session: Session) -> PriceBook:
 
 def read_tariff(session: Session) -> Tariff:
     """Return price rules and booking classes as they stand now; a cabin's classes stand dearest first."""
-    rules = tuple(FareRule(**_values(row, FareRule)) for row in session.scalars(select(FareRuleRow)))
+    rules = tuple(
+        FareRule(**_values(row, FareRule)) for row in session.scalars(select(FareRuleRow).order_by(FareRuleRow.id))
+    )
     classes: dict[str, list[FareClass]] = {}
     for row in session.scalars(select(FareClassRow)):
         classes.setdefault(row.cabin, []).append(FareClass(**_values(row, FareClass)))

@@ -141,7 +141,8 @@ def _answer(request: Request, given: QueryParams, errors: dict[str, str], typed:
     with db.reading() as session:
         asked = _understand(session, given, settings)
         position = len(asked.chosen)
-        flights = flights_by_id(session, [one for offer in asked.chosen for one in offer.flight_ids])
+        known = [one for offer in asked.chosen for one in offer.flight_ids]
+        flights = flights_by_id(session, known) if known else {}
         result = _search(session, asked, flights, settings)
         days = _days(session, asked, result, settings)
         who = request.viewer.id if request.viewer else None
