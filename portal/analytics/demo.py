@@ -221,11 +221,13 @@ def _pick(rng: Random, choices: Iterable[tuple[int, Any]]) -> Any:
 
 def _teams(world: World, rng: Random, day: date) -> Iterator[_Sale]:
     """Yield the sales of a day's teams: all on one flight with not too many seats."""
-    pair, leaves = rng.choice(sorted(world.pairs)), day + timedelta(days=rng.randint(9, 30))
-    small = [one for one in world.stock.get((*pair, leaves), []) if one.capacity.get("economy", 999) <= TEAM_CABIN]
-    for number in range(rng.randint(*TEAMS) if small else 0):
-        if small[0].free["economy"] >= TEAM.seats:
-            yield _Sale(world, rng, day, f"demo-team:{day}:{number}", team=small[0])
+    leaves = day + timedelta(days=rng.randint(9, 30))
+    every = (one for pair in sorted(world.pairs) for one in world.stock.get((*pair, leaves), []))
+    small = [one for one in every if one.capacity.get("economy", TEAM_CABIN + 1) <= TEAM_CABIN]
+    flight = rng.choice(small) if small else None
+    for number in range(rng.randint(*TEAMS) if flight else 0):
+        if flight and flight.free["economy"] >= TEAM.seats:
+            yield _Sale(world, rng, day, f"demo-team:{day}:{number}", team=flight)
 
 
 class _Sale:

@@ -13,6 +13,7 @@ from portal.flights import service as flights
 from portal.kit import clock, db
 from portal.kit.settings import Settings
 from portal.places import service as places
+from portal.pricing.service import ensure_reference_rows
 from tests.booking.makers import broken, one
 
 
@@ -44,6 +45,23 @@ def test_the_books_balance_and_a_second_call_adds_nothing(loaded: Settings) -> N
         service.refresh_all(session)
     assert one("select sum(revenue_minor) from sales_days") == one("select sum(total_minor) from bookings")
     assert one("select sum(sold) from flight_days") == one("select sum(seats) from seat_claims")
+
+
+def test_what_was_sold_can_be_explained(loaded: Settings) -> None:
+    """The steps of every slice end in an adult's fare; the class is theirs, and the fare basis begins with it."""
+    with db.writing() as session:
+        ensure_reference_rows(session)
+    fill()
+    off = """
+        select count(*) from booking_slices p
+        where fare_basis not like booking_class || '%' or pricing = '[]' or exists (
+            select 1 from charges c join passengers g on g.id = c.passenger_id and g.type = 'adult'
+            where c.booking_id = p.booking_id and c.slice_position = p.position and c.code = 'fare'
+              and c.amount_minor <> (p.pricing -> -1 ->> 'amount')::int)
+    """
+    assert one(off) == 0
+    assert one("select count(distinct step ->> 'kind') from booking_slices, jsonb_array_elements(pricing) step") >= 5
+    assert one("select count(*) from bookings where idempotency_key like 'demo-team:%'") > 0
 
 
 def test_a_day_later_only_that_day_is_added(loaded: Settings) -> None:
