@@ -168,5 +168,5 @@ def check_mails(portal: RunningPortal) -> None:
     assert len({one["To"] for one in tickets}) == len(tickets) == confirmed
     for one in tickets:
         names = [part.get_filename() for part in one.iter_attachments()]
-        assert [name.split("-")[0] for name in names] == ["itinerary", "flights"]
+        assert [name.split("-")[0] for name in names] == ["itinerary", "receipt", "flights"]
         assert next(one.iter_attachments()).get_content().startswith(b"%PDF")
