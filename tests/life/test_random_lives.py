@@ -79,7 +79,7 @@ def add(session: Session, *ends: str, on: date, at: clock_time, numbers: Iterato
 @pytest.fixture
 def portal() -> Iterator[RunningPortal]:
     """A whole portal on small aircraft, whose leases are short."""
-    extra = {"PORTAL_JOB_LEASE_SECONDS": "3", "PORTAL_HOLD_MINUTES": "2"}
+    extra = {"PORTAL_JOB_LEASE_SECONDS": "3", "PORTAL_HOLD_MINUTES": "2", "PORTAL_DEMO": "false"}
     with running_portal(prepare, extra) as running:
         yield running
     db.disconnect()
