@@ -16,11 +16,10 @@ from portal.app import create_app
 from portal.kit import middleware
 from portal.kit.settings import Settings
 from tests.booking import makers
-from tests.journeys.conftest import PICTURES, browser
+from tests.journeys.conftest import PICTURES
 from tests.payments.fake_stripe import FakeStripe
 from tests.payments.paid import credit
 
-__all__ = ["browser"]
 pytestmark = pytest.mark.journey
 
 
