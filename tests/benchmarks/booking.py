@@ -177,8 +177,11 @@ def _scripted(statement: str, known: dict[str, str]) -> str:
     if statement.startswith("\\"):
         return statement
     line = " ".join(statement.split()).replace(f"'{{{WATCHED}}}'", "array[:flight::int]")
+    line = line.replace(f"'payment {known['pay_id']}'", "'payment ' || :pay_id::text")  # the ledger's key
+    line = line.replace('"gateway:', "\"gateway' || ':' || '")  # or pgbench takes the account's name for a variable
     if "jsonb_populate_recordset" in line:  # ids within a JSON text are put in from outside it
-        line = line.replace(f'"flight_id": {WATCHED}', "\"flight_id\": ' || :flight::text || '")
+        for name in ("flight_id", "flightId"):
+            line = line.replace(f'"{name}": {WATCHED}', f"\"{name}\": ' || :flight::text || '")
         line = line.replace(f'"{known["passenger"]}"', "\"' || :passenger::text || '\"")
     line = re.sub(rf"\b{WATCHED}\b", ":flight::int", line)
     for name, value in known.items():
