@@ -77,7 +77,7 @@ PAY_REFUSALS = (
 def create(request: Request, body: NewBooking) -> Response:
     """Hold the offers for these travellers; without a sign-in the answer carries a token for this one booking."""
     offers = tuple(_offer(request, at, token) for at, token in enumerate(body.offer_ids))
-    user_id = request.viewer.id if request.viewer else None
+    user_id = request.viewer_id
     limits.check_holding(request.settings, user_id, request.scope)
     expected = body.expected_total.money if body.expected_total else None
     minutes = request.settings.hold_minutes
@@ -120,7 +120,7 @@ def _wire(view: BookingView | None, token: str | None = None) -> dict[str, Any]:
 def extend(request: Request) -> Response:
     """Hold the seats for another HOLD_MINUTES from now, at most ten times."""
     view = _mine(request)
-    limits.check_holding(request.settings, request.viewer.id if request.viewer else None, request.scope)
+    limits.check_holding(request.settings, request.viewer_id, request.scope)
     with db.writing() as session:
         service.extend(session, view.reference, minutes=request.settings.hold_minutes)
     with db.reading() as session:
@@ -217,11 +217,7 @@ def _mine(request: Request) -> Access:
     """Return the booking that the asker may manage; raises UnknownBooking, the same for every reason."""
     with db.reading() as session:
         found = booking_access(session, request.path_params["reference"])
-    if found is None:
-        raise UnknownBooking()
-    viewer, granted = request.viewer, grants.granted(request, found.reference)
-    user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
-    if not rules.may_manage(found, user_id=user_id, staff=staff, granted=granted):
+    if found is None or not rules.may_manage(found, **grants.standing(request, found.reference)):
         raise UnknownBooking()
     return found
 

@@ -58,7 +58,7 @@ def choose(request: Request) -> Response:
     offers, before = _offers(request, chosen)
     if before is not None:
         return _review(request, offers, before, status=409)
-    user_id = request.viewer.id if request.viewer else None
+    user_id = request.viewer_id
     limits.check_holding(request.settings, user_id, request.scope)
     key = f"page:{user_id or 'guest'}:{chosen.key}"
     wish = HoldWish(offers, key, user_id, i18n.locale.get(), request.settings.hold_minutes)
@@ -155,12 +155,7 @@ def _hold(view: BookingView, step: str) -> _Hold:
 def mine(request: Request, session: Session) -> BookingView:
     """Return the booking that this browser may manage; raises UnknownBooking, the same for every reason."""
     view = booking_view(session, request.path_params["reference"])
-    if view is None:
-        raise UnknownBooking()
-    viewer, granted = request.viewer, grants.granted(request, view.reference)
-    if not rules.may_manage(
-        view, user_id=viewer.id if viewer else None, staff=bool(viewer and viewer.is_staff), granted=granted
-    ):
+    if view is None or not rules.may_manage(view, **grants.standing(request, view.reference)):
         raise UnknownBooking()
     return view
 
@@ -273,7 +268,7 @@ def _typed(typed: Mapping[str, Any], index: int, one: rules.PassengerView, headi
 def extend(request: Request) -> Response:
     """Hold the seats longer, and go back to the step that asked."""
     view = read(request)
-    limits.check_holding(request.settings, request.viewer.id if request.viewer else None, request.scope)
+    limits.check_holding(request.settings, request.viewer_id, request.scope)
     asked = request.query_params.get("to", "")
     step = asked if asked in STEPS else "passengers"
     try:

@@ -180,9 +180,7 @@ def _reference(request: Request) -> str:
 
 
 def _asker(request: Request) -> service.Asker:
-    viewer = request.viewer
-    granted = grants.granted(request, _reference(request))
-    return service.Asker(viewer.id if viewer else None, viewer is not None and viewer.is_staff, granted)
+    return service.Asker(**grants.standing(request, _reference(request)))
 
 
 def _id(request: Request) -> UUID:

@@ -123,7 +123,7 @@ def changes(request: Request) -> Response:
 )
 def decide(request: Request, body: DecisionIn) -> Response:
     """Accept the change, fly otherwise at no extra cost, or have the money back; answers with all changes."""
-    viewer = request.viewer.id if request.viewer else None
+    viewer = request.viewer_id
     with db.reading() as session:
         view = _booking(session, request)
         one = queries.affected(session, request.path_params["id"])
@@ -140,11 +140,8 @@ def decide(request: Request, body: DecisionIn) -> Response:
 
 
 def _booking(session: Session, request: Request) -> BookingView:
-    view, viewer = booking_view(session, request.path_params["reference"]), request.viewer
-    user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
-    if view is None or not may_manage(
-        view, user_id=user_id, staff=staff, granted=grants.granted(request, view.reference)
-    ):
+    view = booking_view(session, request.path_params["reference"])
+    if view is None or not may_manage(view, **grants.standing(request, view.reference)):
         raise UnknownBooking()
     return view
 

@@ -243,7 +243,7 @@ def changes(request: Request) -> Response:
 def decide(request: Request) -> Response:
     """Do what the traveller chose: accept, another flight, or the money back."""
     view, one = _asked(request)
-    viewer = request.viewer.id if request.viewer else None
+    viewer = request.viewer_id
     choice = str(request.fields.get("choice", ""))
     words = {
         "accept": _("Thank you. Your booking stands as it is now."),
@@ -334,10 +334,7 @@ def _listed(session: Session, view: BookingView) -> list[told.Told]:
 
 
 def _may(rule: Any, request: Request, view: BookingView, **more: Any) -> bool:
-    viewer = request.viewer
-    user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
-    granted = grants.granted(request, view.reference)
-    return bool(rule(view, user_id=user_id, staff=staff, granted=granted, **more))
+    return bool(rule(view, **grants.standing(request, view.reference), **more))
 
 
 def _page(view: BookingView) -> str:

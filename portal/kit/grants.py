@@ -6,11 +6,15 @@ The cookie `trips` holds the newest twenty references, each with a level: `view`
 
 from __future__ import annotations
 
+from typing import TypedDict
+from uuid import UUID
+
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
 
 from portal.kit import signing
 from portal.kit.settings import Settings
+from portal.kit.web import Request
 
 COOKIE = "trips"
 PURPOSE = "booking-grants"
@@ -31,6 +35,24 @@ def granted(request: StarletteRequest, reference: str) -> str | None:
         return "manage" if bearer_reference(request) == reference else None
     levels = [level for known, level in _kept(request) if known == reference]
     return max(levels, key=LEVELS.index, default=None)
+
+
+class Standing(TypedDict):
+    """How somebody stands towards a booking, as booking.rules.may_see and may_manage ask for it."""
+
+    user_id: UUID | None
+    staff: bool
+    granted: str | None
+
+
+def standing(request: Request, reference: str) -> Standing:
+    """Return how the asker stands towards a booking: by account, as staff, or by what was granted."""
+    viewer = request.viewer
+    return {
+        "user_id": request.viewer_id,
+        "staff": viewer is not None and viewer.is_staff,
+        "granted": granted(request, reference),
+    }
 
 
 def managed(request: StarletteRequest) -> list[str]:

@@ -73,6 +73,11 @@ class Request(StarletteRequest):
         return cast("Viewer | None", getattr(self.state, "viewer", None))
 
     @property
+    def viewer_id(self) -> UUID | None:
+        """The account that asks, or None for a guest."""
+        return self.viewer.id if self.viewer else None
+
+    @property
     def wants_part(self) -> bool:
         """True when htmx asks for a part of the page and not for the whole."""
         return self.headers.get("hx-request-type") == "partial"

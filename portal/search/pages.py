@@ -145,7 +145,7 @@ def _answer(request: Request, given: QueryParams, errors: dict[str, str], typed:
         flights = flights_by_id(session, known) if known else {}
         result = _search(session, asked, flights, settings)
         days = _days(session, asked, result, settings)
-        who = request.viewer.id if request.viewer else None
+        who = request.viewer_id
         aside = beside(session, result.slices[0], asked.criteria, now=clock.now(), who=who)
     found = result.slices[0]
     chosen = [_chosen(asked, number, flights) for number in range(position)]

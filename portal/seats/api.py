@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
@@ -72,7 +70,7 @@ def choose(request: Request, body: SeatsIn) -> Response:
         view = _mine(request, session, request.path_params["reference"])
         flights = {flight.public_id: flight.id for flight in view.flights}
         wishes = [SeatWish(one.passenger_id, flights.get(one.flight_id, 0), one.seat) for one in body.root]
-        service.choose_seats(session, view.reference, wishes, key=_key(request), actor_id=_actor(request))
+        service.choose_seats(session, view.reference, wishes, key=_key(request), actor_id=request.viewer_id)
     return _booking(request, view)
 
 
@@ -92,7 +90,7 @@ def choose_extras(request: Request, body: ExtrasIn) -> Response:
         view = _mine(request, session, request.path_params["reference"])
         flights = {flight.public_id: flight.id for flight in view.flights}
         wishes = extra_wishes(body, flights)
-        service.choose_extras(session, view.reference, wishes, key=_key(request), actor_id=_actor(request))
+        service.choose_extras(session, view.reference, wishes, key=_key(request), actor_id=request.viewer_id)
     return extras(request)
 
 
@@ -107,18 +105,10 @@ def _key(request: Request) -> str:
     return f"api:{given}" if given else f"api:{ids.secret(18)}"
 
 
-def _actor(request: Request) -> UUID | None:
-    return request.viewer.id if request.viewer else None
-
-
 def _mine(request: Request, session: Session, reference: str) -> BookingView:
     """Return the booking that the asker may manage; raises UnknownBooking, the same for every reason."""
     view = booking_view(session, reference)
-    if view is None:
-        raise UnknownBooking()
-    viewer, granted = request.viewer, grants.granted(request, view.reference)
-    user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
-    if not may_manage(view, user_id=user_id, staff=staff, granted=granted):
+    if view is None or not may_manage(view, **grants.standing(request, view.reference)):
         raise UnknownBooking()
     return view
 

@@ -57,7 +57,7 @@ def _choose(request: Request, view: BookingView, at: int) -> Response:
     wishes = [SeatWish(one.id, flight.id, given[one.number] or None) for one in people if one.number in given]
     try:
         with db.writing() as session:
-            made = service.choose_seats(session, view.reference, wishes, key=_key(request), actor_id=_actor(request))
+            made = service.choose_seats(session, view.reference, wishes, key=_key(request), actor_id=request.viewer_id)
     except NOT_THIS as no:
         return _map(request, view, at, {one.id: given.get(one.number, "") for one in people}, no)
     except (HoldExpired, NotHeld, PaymentUnderWay):
@@ -87,7 +87,7 @@ def _choose_extras(request: Request, view: BookingView) -> Response:
     try:
         with db.writing() as session:
             wishes = [one.wish for one in wanted]
-            made = service.choose_extras(session, view.reference, wishes, key=_key(request), actor_id=_actor(request))
+            made = service.choose_extras(session, view.reference, wishes, key=_key(request), actor_id=request.viewer_id)
     except ExtraRefused as no:
         wrong = {_field(wanted, error.pointer): error.detail for error in no.errors}
         return _extras(request, view, page_extras(request.fields), wrong, status=no.status)
@@ -255,10 +255,6 @@ def _key(request: Request) -> str:
     return f"page:{ids.fingerprint(str(request.fields.get('key') or ids.secret(18)))}"
 
 
-def _actor(request: Request) -> UUID | None:
-    return request.viewer.id if request.viewer else None
-
-
 def _read(request: Request) -> BookingView:
     with db.reading() as session:
         return _mine(request, session)
@@ -267,11 +263,7 @@ def _read(request: Request) -> BookingView:
 def _mine(request: Request, session: Session) -> BookingView:
     """Return the booking that this browser may manage; raises UnknownBooking, the same for every reason."""
     view = booking_view(session, request.path_params["reference"])
-    if view is None:
-        raise UnknownBooking()
-    viewer, granted = request.viewer, grants.granted(request, view.reference)
-    user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
-    if not may_manage(view, user_id=user_id, staff=staff, granted=granted):
+    if view is None or not may_manage(view, **grants.standing(request, view.reference)):
         raise UnknownBooking()
     return view
 

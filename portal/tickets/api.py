@@ -80,11 +80,9 @@ def paper(request: Request, query: FileQuery) -> Response:
 
 
 def _seen(request: Request, query: FileQuery, states: tuple[str, ...] = ("confirmed",)) -> BookingView:
-    viewer, reference = request.viewer, ids.normal_reference(request.path_params["reference"])
+    reference = ids.normal_reference(request.path_params["reference"])
     asker = service.Asker(
-        user_id=viewer.id if viewer else None,
-        staff=viewer is not None and viewer.is_staff,
-        granted=grants.granted(request, reference),
+        **grants.standing(request, reference),
         family_name=query.family_name,
         address=limits.caller(request.scope),
     )

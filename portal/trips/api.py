@@ -70,11 +70,9 @@ def one(request: Request, query: OneBooking) -> Response:
 
 
 def _seen(session: Session, request: Request, family_name: str | None) -> BookingView:
-    reference, viewer = request.path_params["reference"], request.viewer
+    reference = request.path_params["reference"]
     view = booking_view(session, reference)
-    user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
-    granted = grants.granted(request, view.reference) if view else None
-    if view and may_see(view, user_id=user_id, staff=staff, family_name=None, granted=granted):
+    if view and may_see(view, **grants.standing(request, view.reference), family_name=None):
         return view
     if family_name is None:
         raise UnknownBooking()
@@ -111,17 +109,9 @@ def _mine(request: Request) -> Access:
     """Return the booking that the asker may manage; raises UnknownBooking, the same for every reason."""
     with db.reading() as session:
         found = booking_access(session, request.path_params["reference"])
-    if found is None:
-        raise UnknownBooking()
-    viewer, granted = request.viewer, grants.granted(request, found.reference)
-    user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
-    if not may_manage(found, user_id=user_id, staff=staff, granted=granted):
+    if found is None or not may_manage(found, **grants.standing(request, found.reference)):
         raise UnknownBooking()
     return found
-
-
-def _actor(request: Request) -> UUID | None:
-    return request.viewer.id if request.viewer else None
 
 
 def _told(amendment_id: UUID, reference: str, status: int) -> Response:
@@ -144,7 +134,7 @@ def quote_cancellation(request: Request, body: NewCancellation) -> Response:
             passenger_ids=body.passenger_ids,
             slice_positions=body.slice_indexes,
             refund_to=body.refund_to,
-            actor_id=_actor(request),
+            actor_id=request.viewer_id,
         ).id
     return _told(made, found.reference, 201)
 
@@ -156,7 +146,7 @@ def quote_change(request: Request, body: NewChange) -> Response:
     offer = read_offer(request.settings, body.offer_id)
     with db.writing() as session:
         made = amending.quote_change(
-            session, found.reference, slice_position=body.slice_index, offer=offer, actor_id=_actor(request)
+            session, found.reference, slice_position=body.slice_index, offer=offer, actor_id=request.viewer_id
         ).id
     return _told(made, found.reference, 201)
 
@@ -172,7 +162,7 @@ def quote_correction(request: Request, body: NewCorrection) -> Response:
             passenger_id=body.passenger_id,
             given_name=body.given_name,
             family_name=body.family_name,
-            actor_id=_actor(request),
+            actor_id=request.viewer_id,
         ).id
     return _told(made, found.reference, 201)
 
@@ -215,7 +205,9 @@ def change_contact(request: Request, body: NewContact) -> Response:
     """Send what is about the booking elsewhere from now on; the old address is told."""
     found = _mine(request)
     with db.writing() as session:
-        amending.change_contact(session, found.reference, email=body.email, phone=body.phone, actor_id=_actor(request))
+        amending.change_contact(
+            session, found.reference, email=body.email, phone=body.phone, actor_id=request.viewer_id
+        )
     with db.reading() as session:
         view = booking_view(session, found.reference)
     if view is None:

@@ -112,10 +112,7 @@ def _mine(request: Request) -> BookingView:
 
 
 def _may(rule: Any, request: Request, view: BookingView, **more: Any) -> bool:
-    viewer = request.viewer
-    user_id, staff = (viewer.id, viewer.is_staff) if viewer else (None, False)
-    granted = grants.granted(request, view.reference)
-    return bool(rule(view, user_id=user_id, staff=staff, granted=granted, **more))
+    return bool(rule(view, **grants.standing(request, view.reference), **more))
 
 
 def _shown(view: BookingView, now: datetime, *, mine: bool) -> dict[str, Any]:
@@ -186,7 +183,7 @@ def _why(no: PortalError) -> dict[str, str]:
 
 
 def _quoted(request: Request, view: BookingView, quote: Any, **command: Any) -> Response:
-    actor = request.viewer.id if request.viewer else None
+    actor = request.viewer_id
     with db.writing() as session:
         made = quote(session, view.reference, actor_id=actor, **command).id
     return see_other(request, f"/bookings/{view.reference}/amendments/{made}")
@@ -262,7 +259,7 @@ def contact(request: Request) -> Response:
     view, typed = _mine(request), {name: str(request.fields.get(name, "")) for name in ("email", "phone")}
     try:
         wish = parse(NewContact, nested(request.fields))
-        actor = request.viewer.id if request.viewer else None
+        actor = request.viewer_id
         with db.writing() as session:
             amending.change_contact(session, view.reference, email=wish.email, phone=wish.phone, actor_id=actor)
     except Invalid as no:

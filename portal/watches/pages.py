@@ -42,7 +42,7 @@ def join(request: Request) -> Response:
         wish = parse(NewWait, {name: v for name, v in fields.items() if name not in ASKED[:3]})
         _count(request, wish.email)
         with db.writing() as session:
-            service.join(session, wish, user_id=_user(request), locale=i18n.locale.get())
+            service.join(session, wish, user_id=request.viewer_id, locale=i18n.locale.get())
     except errors.NotFull as no:
         return see_other(request, _results(asked), Notice("good", f"{no.title}."))
     except (Invalid, errors.LineClosed, errors.TooManyWatches, errors.UnknownWait) as no:
@@ -89,10 +89,6 @@ def _results(asked: FullFlights) -> str:
 def _count(request: Request, email: str) -> None:
     limits.check(request.settings, "watch-caller", limits.caller(request.scope))
     limits.check(request.settings, "watch-address", email.lower())
-
-
-def _user(request: Request) -> UUID | None:
-    return request.viewer.id if request.viewer else None
 
 
 def wait(request: Request) -> Response:
@@ -145,7 +141,7 @@ def listen(request: Request) -> Response:
         wish = parse(NewAlert, nested(fields))
         _count(request, wish.email)
         with db.writing() as session:
-            service.listen(session, wish, user_id=_user(request), locale=i18n.locale.get())
+            service.listen(session, wish, user_id=request.viewer_id, locale=i18n.locale.get())
     except (Invalid, errors.TooManyWatches) as no:
         found = {name.split(".")[0]: words for name, words in errors_by_field(no).items()}
         return _alert_page(request, typed, found or {"email": f"{no.title}."}, no.status)
