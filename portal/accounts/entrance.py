@@ -1,0 +1,1 @@
+"""The doors by which somebody signs in and out."""
