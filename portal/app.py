@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 
 import portal.accounts.api
+import portal.accounts.entrance
 import portal.accounts.pages
 import portal.analytics.api
 import portal.analytics.pages
@@ -83,6 +84,7 @@ ROUTES: list[BaseRoute] = [
     *portal.trips.pages.routes,
     *portal.tickets.pages.routes,
     *portal.payments.pages.routes,
+    *portal.accounts.entrance.routes,
     *portal.accounts.pages.routes,
     *portal.places.pages.routes,
     *portal.analytics.pages.routes,
@@ -121,7 +123,7 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=_lifespan,
     )
     app.state.settings = settings
-    app.state.viewer_from_session = portal.accounts.pages.viewer_from_session
+    app.state.viewer_from_session = portal.accounts.entrance.viewer_from_session
     app.state.viewer_from_token = portal.accounts.api.viewer_from_token
     app.state.changed_by_airline = portal.disruptions.queries.open_changes
     return app
