@@ -19,6 +19,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 
+import portal.access
 import portal.accounts.api
 import portal.accounts.entrance
 import portal.accounts.pages
@@ -123,6 +124,7 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=_lifespan,
     )
     app.state.settings = settings
+    app.state.admit = portal.access.admit
     app.state.viewer_from_session = portal.accounts.entrance.viewer_from_session
     app.state.viewer_from_token = portal.accounts.api.viewer_from_token
     app.state.changed_by_airline = portal.disruptions.queries.open_changes

@@ -1,8 +1,9 @@
 """Doors: how a request reaches a plain function, and how its answer or its no goes out.
 
 `page()` and `endpoint()` make routes of plain functions `(request) -> Response`. They read the body within its limits,
-find out who asks, run the function in the thread pool, and turn a PortalError into the right tongue: problem+json under
-/api/, a notice for an htmx part, a whole page for a person – always with the real status.
+find out who asks, ask the app's `admit` whether they may come in here at all, run the function in the thread pool, and
+turn a PortalError into the right tongue: problem+json under /api/, a notice for an htmx part, a whole page for a
+person – always with the real status.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def _route(path: str, view: View, methods: tuple[str, ...], name: str | None, *,
         request = Request(plain.scope, plain.receive)
         try:
             await _read_body(request, api=api)
-            return await run_in_threadpool(_enter, request, view, api)
+            return await run_in_threadpool(_enter, request, view, path, api)
         except PortalError as no:
             return await run_in_threadpool(problem, request, no)
 
@@ -124,9 +125,10 @@ def _with_operation(door: Any, view: View) -> Any:
     return door
 
 
-def _enter(request: Request, view: View, api: bool) -> Response:
+def _enter(request: Request, view: View, path: str, api: bool) -> Response:
     identify = request.app.state.viewer_from_token if api else request.app.state.viewer_from_session
     request.state.viewer = identify(request)
+    request.app.state.admit(request, path)
     if not api or request.method not in UNSAFE:
         return _work(request, view)
     return replay.once(request, request.raw, _asker(request), lambda: _work_or_refuse(request, view))
