@@ -49,6 +49,7 @@ import portal.tariffs.api
 import portal.tariffs.pages
 import portal.tickets.api
 import portal.tickets.pages
+import portal.tokens.api
 import portal.trips.api
 import portal.trips.pages
 import portal.watches.api
@@ -102,6 +103,7 @@ ROUTES: list[BaseRoute] = [
     *portal.trips.api.routes,
     *portal.tickets.api.routes,
     *portal.accounts.api.routes,
+    *portal.tokens.api.routes,
     *portal.analytics.api.routes,
     *portal.staff.api.routes,
     *portal.tariffs.api.routes,

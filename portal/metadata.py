@@ -16,6 +16,7 @@ from portal.pricing import models as pricing
 from portal.pricing import promotions
 from portal.seats import models as seats
 from portal.tickets import models as tickets
+from portal.tokens import models as tokens
 from portal.watches import models as watches
 
 ROOMS = (
@@ -35,6 +36,7 @@ ROOMS = (
     promotions,
     seats,
     tickets,
+    tokens,
     watches,
 )
 metadata = Base.metadata

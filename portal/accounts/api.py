@@ -1,4 +1,4 @@
-"""Who you are, for programs: register, log in, refresh, log out, profile – and whom a bearer token stands for."""
+"""Who you are, for programs: register, log in, refresh, profile – and whom a bearer token stands for."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from starlette.responses import JSONResponse, Response
 
 from portal.accounts import queries, rules, service
 from portal.accounts.errors import (
-    RefreshRefused,
-    TokenRefused,
     TooManyTravellers,
     UnknownTraveller,
     WrongCredentials,
@@ -19,13 +17,11 @@ from portal.accounts.forms import (
     Change,
     Login,
     NotificationsOut,
-    OneToken,
     Person,
     PreferencesChange,
     PreferencesOut,
     Profile,
     Registration,
-    TokenPair,
     Traveller,
     TravellerList,
     TravellerOut,
@@ -34,6 +30,10 @@ from portal.kit import clock, db, grants, limits
 from portal.kit.errors import FieldError, Invalid, NotSignedIn, Unavailable
 from portal.kit.openapi import operation
 from portal.kit.web import Request, Viewer, endpoint
+from portal.tokens import service as tokens
+from portal.tokens.errors import RefreshRefused, TokenRefused
+from portal.tokens.forms import OneToken, TokenPair
+from portal.tokens.rules import read_access_token
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -46,11 +46,11 @@ def viewer_from_token(request: Request) -> Viewer | None:
     token = bearer(request)
     if token is None or grants.is_booking_token(token) or request.url.path.startswith("/api/auth/"):
         return None
-    claims = rules.read_access_token(request.settings, token, clock.now())
+    claims = read_access_token(request.settings, token, clock.now())
     if claims is None:
         raise TokenRefused()
     with db.reading() as session:
-        person = queries.by_token(session, claims.user_id, claims.family)
+        person = queries.by_token(session, claims)
     if person is None:
         raise TokenRefused()
     return Viewer(person.id, person.email, person.name, person.role)
@@ -86,26 +86,18 @@ def login(request: Request, body: Login) -> Response:
         person = service.identify(session, body, request.settings, caller=limits.caller(request.scope))
     with db.writing() as session:
         service.renew_hash(session, person.id, body.password)
-        tokens = service.issue_tokens(session, person, request.settings)
-    return _pair(tokens)
+        made = tokens.issue(session, person.id, person.role, request.settings)
+    return _pair(made)
 
 
 @operation("Get the next pair of tokens", body=OneToken, answer=TokenPair, errors=(RefreshRefused,))
 def refresh(request: Request, body: OneToken) -> Response:
     """Give the next pair for a refresh token that was not used yet; a used one revokes its whole family."""
     with db.writing() as session:
-        tokens = service.refresh(session, body.refresh_token, request.settings)
-    if tokens is None:
+        made = service.refresh(session, body.refresh_token, request.settings)
+    if made is None:
         raise RefreshRefused()
-    return _pair(tokens)
-
-
-@operation("Give tokens up", body=OneToken, status=204)
-def logout(_: Request, body: OneToken) -> Response:
-    """Revoke the family of the token, access tokens included; an unknown token is given up already."""
-    with db.writing() as session:
-        service.revoke(session, body.refresh_token)
-    return Response(status_code=204)
+    return _pair(made)
 
 
 @operation("Your profile", answer=Profile, errors=(NotSignedIn,), signed_in=True)
@@ -201,8 +193,8 @@ def _traveller(one: queries.Saved) -> TravellerOut:
     )
 
 
-def _pair(tokens: service.Tokens) -> Response:
-    pair = TokenPair(access_token=tokens.access_token, refresh_token=tokens.refresh_token, expires_in=tokens.expires_in)
+def _pair(made: tokens.Tokens) -> Response:
+    pair = TokenPair(access_token=made.access_token, refresh_token=made.refresh_token, expires_in=made.expires_in)
     return JSONResponse(pair.wire(), headers=NO_STORE)
 
 
@@ -240,7 +232,6 @@ routes = [
     endpoint("/api/auth/register", register, methods=("POST",)),
     endpoint("/api/auth/login", login, methods=("POST",)),
     endpoint("/api/auth/refresh", refresh, methods=("POST",)),
-    endpoint("/api/auth/logout", logout, methods=("POST",)),
     endpoint("/api/me", me),
     endpoint("/api/me", change_me, methods=("PATCH",)),
     endpoint("/api/me/travellers", travellers),

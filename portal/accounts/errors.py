@@ -11,18 +11,6 @@ class WrongCredentials(NotSignedIn):
     code, title = "wrong_credentials", "This e-mail and password do not belong together"
 
 
-class TokenRefused(NotSignedIn):
-    """The access token is forged, lapsed, revoked, or not one of ours."""
-
-    code, title = "token_refused", "This access token is not valid (any more)"
-
-
-class RefreshRefused(NotSignedIn):
-    """The refresh token is unknown, lapsed, revoked or was used before."""
-
-    code, title = "refresh_refused", "This refresh token is not valid (any more); please sign in again"
-
-
 class UnknownTraveller(NotFound):
     """There is no such saved traveller, or it is another account's."""
 

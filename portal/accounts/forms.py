@@ -48,7 +48,6 @@ Address = Annotated[
 ]
 # Blanks at the ends belong to a password; everything else is trimmed.
 Secret = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1, max_length=1024)]
-Token = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
 class Registration(Wire):
@@ -188,12 +187,6 @@ class PreferencesOut(Wire):
     notifications: NotificationsOut
 
 
-class OneToken(Wire):
-    """A refresh token."""
-
-    refresh_token: Token
-
-
 class Person(Wire):
     """An account as its owner sees it."""
 
@@ -210,12 +203,3 @@ class Profile(Person):
     role: str
     created_at: datetime
     preferences: PreferencesOut
-
-
-class TokenPair(Wire):
-    """What a program signs its calls with: the access token, and the refresh token for the next pair."""
-
-    access_token: str
-    refresh_token: str
-    token_type: str = "Bearer"  # noqa: S105 – a scheme's name
-    expires_in: int

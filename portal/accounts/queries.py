@@ -9,9 +9,11 @@ from uuid import UUID
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from portal.accounts.models import FavouriteRoute, Preferences, RefreshToken, SavedTraveller, SignIn, User
+from portal.accounts.models import FavouriteRoute, Preferences, SavedTraveller, SignIn, User
 from portal.kit import ids
 from portal.places.queries import Place, places_by_code
+from portal.tokens.models import RefreshToken
+from portal.tokens.rules import Claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,12 @@ def by_sign_in(session: Session, word: str, now: datetime) -> Seen | None:
     return Seen(Known(*row[:-2]), row[-2], row[-1]) if row else None
 
 
-def by_token(session: Session, user_id: UUID, family: UUID) -> Known | None:
-    """Return whom an access token stands for, unless its family was revoked (signed out, or a token used twice)."""
+def by_token(session: Session, claims: Claims) -> Known | None:
+    """Return whom an access token stands for, unless they have another role by now, or its family was revoked."""
     alive = exists().where(
-        RefreshToken.family == family, RefreshToken.user_id == User.id, RefreshToken.revoked_at.is_(None)
+        RefreshToken.family == claims.family, RefreshToken.user_id == User.id, RefreshToken.revoked_at.is_(None)
     )
-    row = session.execute(select(*COLUMNS).where(User.id == user_id, alive)).first()
+    row = session.execute(select(*COLUMNS).where(User.id == claims.user_id, User.role == claims.role, alive)).first()
     return Known(*row) if row else None
 
 

@@ -1,4 +1,4 @@
-"""Rules of who you are: passwords, how long a sign-in lasts, what an access token says, which addresses are ours.
+"""Rules of who you are: passwords, how long a sign-in lasts, which addresses are ours.
 
 Pure: no session, no clock; `now` is an argument.
 """
@@ -6,18 +6,10 @@ Pure: no session, no clock; `now` is an argument.
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
-from uuid import UUID
 
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import OctKey
-
-from portal.kit import ids
 from portal.kit.i18n import gettext as _
-from portal.kit.settings import Settings
 
 PASSWORD_AT_LEAST, PASSWORD_AT_MOST = 10, 128
 SEEN_EVERY = timedelta(minutes=5)
@@ -89,53 +81,3 @@ def local_path(wish: str, default: str = "/") -> str:
     except ValueError:
         return default
     return default if parts.scheme or parts.netloc else wish
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """What an access token says: whose it is and of which family of refresh tokens."""
-
-    user_id: UUID
-    family: UUID
-
-
-def access_token(settings: Settings, user_id: UUID, role: str, family: UUID, now: datetime) -> str:
-    """Return a signed JWT (RFC 7519, HS256) that stands for the user until it lapses or its family is revoked."""
-    claims = {
-        "iss": settings.jwt_issuer,
-        "aud": settings.jwt_audience,
-        "sub": str(user_id),
-        "role": role,
-        "sid": str(family),
-        "jti": ids.secret(12),
-        "iat": int(now.timestamp()),
-        "exp": int((now + timedelta(minutes=settings.jwt_access_token_minutes)).timestamp()),
-    }
-    return jwt.encode({"alg": "HS256", "typ": "JWT", "kid": _key_id(settings)}, claims, _key(settings))
-
-
-def read_access_token(settings: Settings, token: str, now: datetime) -> Claims | None:
-    """Return what `token` says if we signed it for this audience and it has not lapsed, else None."""
-    expected = jwt.JWTClaimsRegistry(
-        now=int(now.timestamp()),
-        leeway=5,
-        iss={"essential": True, "value": settings.jwt_issuer},
-        aud={"essential": True, "value": settings.jwt_audience},
-        exp={"essential": True},
-        sub={"essential": True},
-        sid={"essential": True},
-    )
-    try:
-        claims = jwt.decode(token, _key(settings), algorithms=["HS256"]).claims
-        expected.validate(claims)
-        return Claims(UUID(claims["sub"]), UUID(claims["sid"]))
-    except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def _key(settings: Settings) -> OctKey:
-    return OctKey.import_key(settings.jwt_secret_key)
-
-
-def _key_id(settings: Settings) -> str:
-    return ids.fingerprint(f"kid {settings.jwt_secret_key}")[:12]

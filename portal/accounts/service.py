@@ -1,4 +1,4 @@
-"""Verbs of accounts: register, sign in and out, issue and refresh tokens, keep travellers, routes and preferences.
+"""Verbs of accounts: register, sign in and out, refresh tokens, keep travellers, routes and preferences.
 
 Whether an address has an account shows in no answer and in no time: taken or free, known or unknown, the same work is
 done and the same sentence said; only the address's owner is told, by mail.
@@ -7,8 +7,7 @@ done and the same sentence said; only the address's owner is told, by mail.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from email.message import EmailMessage
 from functools import lru_cache
 from uuid import UUID, uuid4
@@ -22,13 +21,14 @@ from sqlalchemy.orm import Session
 from portal.accounts import queries, rules
 from portal.accounts.errors import TooManyTravellers, UnknownTraveller, WrongCredentials
 from portal.accounts.forms import Credentials, Names, PreferencesChange, Registration, Traveller
-from portal.accounts.models import FavouriteRoute, Preferences, RefreshToken, SavedTraveller, SignIn, User
+from portal.accounts.models import FavouriteRoute, Preferences, SavedTraveller, SignIn, User
 from portal.accounts.queries import Known
 from portal.kit import audit, clock, i18n, ids, limits, mail, outbox
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
 from portal.places.queries import places_by_code
+from portal.tokens import service as tokens
 
 # OWASP's recommended minimum for Argon2id: 19 MiB, two passes, one lane.
 hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
@@ -39,15 +39,6 @@ DEMO_USERS = (
     ("staff@example.com", "Sam", "Staff", "staff"),
     ("admin@example.com", "Ada", "Admin", "admin"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """A new pair of tokens; the access token is good for `expires_in` seconds."""
-
-    access_token: str
-    refresh_token: str
-    expires_in: int
 
 
 def register(session: Session, wish: Registration) -> UUID:
@@ -275,52 +266,18 @@ def _muted(before: Sequence[str], change: PreferencesChange) -> list[str]:
     return sorted((set(before) - {name for name, on in wanted.items() if on}) | off)
 
 
-def issue_tokens(session: Session, person: Known, settings: Settings, *, family: UUID | None = None) -> Tokens:
-    """Return a new pair; the refresh token begins a family, or continues `family`."""
-    now, family, word = clock.now(), family or uuid4(), ids.secret()
-    session.add(
-        RefreshToken(
-            fingerprint=ids.fingerprint(word),
-            family=family,
-            user_id=person.id,
-            expires_at=now + timedelta(days=settings.jwt_refresh_token_days),
-        )
-    )
-    access = rules.access_token(settings, person.id, person.role, family, now)
-    return Tokens(access, word, settings.jwt_access_token_minutes * 60)
-
-
-def refresh(session: Session, word: str, settings: Settings) -> Tokens | None:
+def refresh(session: Session, word: str, settings: Settings) -> tokens.Tokens | None:
     """Return the next pair for a refresh token that is good, once. None means refused: commit all the same, because a
     token that comes a second time was stolen from somebody, and its whole family is revoked.
     """
-    row = session.get(RefreshToken, ids.fingerprint(word), with_for_update=True)
-    if row is None or row.revoked_at is not None or row.expires_at <= clock.now():
+    used = tokens.redeem(session, word)
+    person = queries.person(session, used.user_id) if used else None
+    if used is None or person is None:
         return None
-    person = queries.person(session, row.user_id)
-    if row.used_at is not None or person is None:
-        _revoke(session, row.family)
-        return None
-    row.used_at = clock.now()
-    return issue_tokens(session, person, settings, family=row.family)
-
-
-def revoke(session: Session, word: str) -> None:
-    """Revoke the family of a refresh token: it and its access tokens are worthless from now on. Unknown: nothing."""
-    family = session.scalar(select(RefreshToken.family).where(RefreshToken.fingerprint == ids.fingerprint(word)))
-    if family is not None:
-        _revoke(session, family)
-
-
-def _revoke(session: Session, family: UUID) -> None:
-    whole = update(RefreshToken).where(RefreshToken.family == family, RefreshToken.revoked_at.is_(None))
-    session.execute(whole.values(revoked_at=clock.now()))
+    return tokens.issue(session, person.id, person.role, settings, family=used.family)
 
 
 def sweep(session: Session, now: datetime) -> int:
     """Forget lapsed sign-ins and refresh tokens; returns how many."""
     gone = session.scalars(delete(SignIn).where(SignIn.expires_at <= now).returning(SignIn.fingerprint)).all()
-    old: Sequence[str] = session.scalars(
-        delete(RefreshToken).where(RefreshToken.expires_at <= now).returning(RefreshToken.fingerprint)
-    ).all()
-    return len(gone) + len(old)
+    return len(gone) + tokens.sweep(session, now)

@@ -27,6 +27,7 @@ class Settings:
     secret_key: str = DEVELOPMENT_SECRET
     base_url: str = "http://127.0.0.1:8000"
     jwt_secret_key: str = DEVELOPMENT_SECRET
+    jwt_previous_keys: tuple[str, ...] = ()
     jwt_issuer: str = "flight-portal"
     jwt_audience: str = "flight-portal-clients"
     jwt_access_token_minutes: int = 60

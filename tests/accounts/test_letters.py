@@ -11,9 +11,10 @@ from typing import cast
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
-from portal.accounts.models import RefreshToken, SignIn
+from portal.accounts.models import SignIn
 from portal.kit import clock, db, outbox
 from portal.kit.settings import Settings
+from portal.tokens.models import RefreshToken
 from tasks.handlers import HANDLERS
 
 ROBIN = {

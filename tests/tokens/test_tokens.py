@@ -15,10 +15,10 @@ from joserfc.jwk import OctKey
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from portal.accounts.models import RefreshToken
 from portal.app import create_app
 from portal.kit import clock, db, grants, ids
 from portal.kit.settings import Settings
+from portal.tokens.models import RefreshToken
 
 PASSWORD = "a quiet blue morning"
 ROBIN = {"email": "robin@example.com", "firstName": "Robin", "lastName": "Wood"}
@@ -131,6 +131,10 @@ def forgeries(settings: Settings, real: str) -> Iterator[str]:
     other = OctKey.import_key("somebody else's secret, long enough to be one")
     yield jwt.encode({"alg": "HS256"}, claims, other)
     ours = OctKey.import_key(settings.jwt_secret_key)
+    named = {"alg": "HS256", "kid": ours.thumbprint()}
+    yield jwt.encode({"alg": "HS256"}, claims, ours)
+    yield jwt.encode({**named, "kid": "another"}, claims, ours)
+    yield jwt.encode(named, claims, other)
     for change in (
         {"aud": "another audience"},
         {"iss": "another issuer"},
@@ -140,10 +144,15 @@ def forgeries(settings: Settings, real: str) -> Iterator[str]:
         {"sub": ["x"]},
         {"sid": str(claims["sub"])},
         {"sid": 7},
+        {"jti": None},
+        {"iat": None},
+        {"iat": claims["iat"] + 3600},
+        {"role": None},
+        {"role": "admin"},
     ):
         changed = {name: value for name, value in {**claims, **change}.items() if value is not None}
-        yield jwt.encode({"alg": "HS256"}, changed, ours)
-    yield jwt.encode({"alg": "HS512"}, claims, ours, algorithms=["HS512"])
+        yield jwt.encode(named, changed, ours)
+    yield jwt.encode({**named, "alg": "HS512"}, claims, ours, algorithms=["HS512"])
     yield from ("x", "a.b.c", "....", "é.é.é", "x" * 8000, f"{header}..{signature}")
 
 
