@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from portal.kit.settings import Settings
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+caller: ContextVar[str | None] = ContextVar("caller", default=None)  # the address that asks, for the audit only
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 

@@ -54,6 +54,7 @@ class RequestLog:
         given = Headers(scope=scope).get("x-request-id", "")
         name = given if re.fullmatch(r"[\w.-]{8,64}", given) else ids.secret(12)
         token, began, status = logs.request_id.set(name), time.perf_counter(), [0]
+        logs.caller.set((scope.get("client") or (None,))[0])
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
