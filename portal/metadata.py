@@ -7,6 +7,7 @@ from portal.analytics import models as analytics
 from portal.booking import models as booking
 from portal.checkin import models as checkin
 from portal.disruptions import models as disruptions
+from portal.factors import models as factors
 from portal.flights import models as flights
 from portal.kit import audit, idempotency, mail, outbox
 from portal.kit.model import Base
@@ -26,6 +27,7 @@ ROOMS = (
     booking,
     checkin,
     disruptions,
+    factors,
     flights,
     idempotency,
     mail,

@@ -14,11 +14,15 @@ ROLES = ("customer", "staff", "admin")
 SEATS = ("window", "aisle")
 # IATA's codes for special meals (Passenger Services Conference Resolutions Manual).
 MEALS = ("VGML", "VLML", "MOML", "KSML", "GFML", "DBML", "CHML")
-NOTICES = ("checkIn", "fareAlerts")
+NOTICES = ("checkIn", "fareAlerts", "newSignIn")
 
 
 class User(Base):
-    """A person with an account; the address is unique without regard to case."""
+    """A person with an account; the address is unique without regard to case.
+
+    `credentials_version` counts changes of password and address: a mailed link is for one version, so that it works
+    once. A closed account signs nobody in; it is erased later, or opened again.
+    """
 
     __tablename__ = "users"
     __table_args__ = (
@@ -34,6 +38,39 @@ class User(Base):
     role: Mapped[str] = mapped_column(server_default="customer")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     email_verified_at: Mapped[datetime | None]
+    credentials_version: Mapped[int] = mapped_column(server_default="0")
+    password_changed_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class PendingAccount(Base):
+    """A wish for an account that its address has not confirmed yet. Several may wait for one address: whoever reads its
+    mail decides which of them becomes the account, so that nobody can take an address before its owner.
+    """
+
+    __tablename__ = "pending_accounts"
+    __table_args__ = (
+        Index("ix_pending_accounts_email", text("lower(email)")),
+        Index("ix_pending_accounts_created_at", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    email: Mapped[str]
+    given_name: Mapped[str]
+    family_name: Mapped[str]
+    password_hash: Mapped[str]
+    locale: Mapped[str] = mapped_column(server_default="en")
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class KnownBrowser(Base):
+    """A kind of browser that an account has signed in from, in a network: only what is new is told by mail."""
+
+    __tablename__ = "known_browsers"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    mark: Mapped[str] = mapped_column(primary_key=True)
+    last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class SignIn(Base):
@@ -42,10 +79,14 @@ class SignIn(Base):
     __tablename__ = "sign_ins"
 
     fingerprint: Mapped[str] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(unique=True, server_default=text("gen_random_uuid()"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     last_seen_at: Mapped[datetime] = mapped_column(server_default=func.now())
     expires_at: Mapped[datetime]
+    # When it last showed who it is, and when it showed a second factor, which begins with the sign-in or comes later.
+    proved_at: Mapped[datetime | None]
+    factor_at: Mapped[datetime | None]
     address: Mapped[str | None]
     agent: Mapped[str | None]
 
@@ -91,4 +132,5 @@ class Preferences(Base):
     meal: Mapped[str | None]
     language: Mapped[str | None]
     muted: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    keep_address: Mapped[bool] = mapped_column(server_default=text("true"))
     changed_at: Mapped[datetime] = mapped_column(server_default=func.now())

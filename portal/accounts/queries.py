@@ -36,11 +36,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A signed-in browser: who, since when, and when it was last noted."""
+    """A signed-in browser: who, since when, when it was last noted, and when it showed who it is."""
 
     person: Known
     began_at: datetime
     last_seen_at: datetime
+    proved_at: datetime | None
+    factor_at: datetime | None
 
 
 COLUMNS = (
@@ -69,12 +71,12 @@ def person_by_email(session: Session, email: str) -> Known | None:
 def by_sign_in(session: Session, word: str, now: datetime) -> Seen | None:
     """Return whom the cookie's `word` stands for, if that sign-in has not lapsed."""
     found = (
-        select(*COLUMNS, SignIn.created_at, SignIn.last_seen_at)
+        select(*COLUMNS, SignIn.created_at, SignIn.last_seen_at, SignIn.proved_at, SignIn.factor_at)
         .join(SignIn, SignIn.user_id == User.id)
         .where(SignIn.fingerprint == ids.fingerprint(word), SignIn.expires_at > now)
     )
     row = session.execute(found).first()
-    return Seen(Known(*row[:-2]), row[-2], row[-1]) if row else None
+    return Seen(Known(*row[:-4]), *row[-4:]) if row else None
 
 
 def by_token(session: Session, claims: Claims) -> Known | None:

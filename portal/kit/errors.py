@@ -57,6 +57,12 @@ class Forbidden(PortalError):
     status, code, title = 403, "forbidden", "This is not yours to do"
 
 
+class ProofNeeded(PortalError):
+    """Signed in, but what is asked for wants to be told once more who is there."""
+
+    status, code, title = 403, "proof_needed", "Please show once more that it is you"
+
+
 class NotFound(PortalError):
     """Not there, or not for you to know of."""
 

@@ -1,10 +1,19 @@
-"""Sealed words: what we hand out and must recognise again, signed with itsdangerous; readable, not forgeable."""
+"""Sealed words: what we hand out and must recognise again, signed with itsdangerous; readable, not forgeable.
+
+And locked ones: what we keep and must read again ourselves, encrypted with a key of the SECRET_KEY's own; who copies
+the database alone cannot read it.
+"""
 
 from __future__ import annotations
 
+import secrets
 from functools import lru_cache
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
 from portal.kit.settings import Settings
@@ -36,3 +45,27 @@ def unseal(settings: Settings, purpose: str, token: str, *, max_age_seconds: int
 @lru_cache(maxsize=64)
 def _serializer(secret: str, purpose: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(secret, salt=f"portal.{purpose}")
+
+
+def lock(settings: Settings, purpose: str, owner: object, clear: bytes) -> bytes:
+    """Return `clear` encrypted (AES-256-GCM, a nonce of its own first); opens only for the same purpose and owner."""
+    nonce = secrets.token_bytes(12)
+    return nonce + AESGCM(derived(settings, purpose)).encrypt(nonce, clear, str(owner).encode())
+
+
+def unlock(settings: Settings, purpose: str, owner: object, locked: bytes) -> bytes:
+    """Return what `lock` was given; raises Tampered for anything else, another SECRET_KEY included."""
+    try:
+        return AESGCM(derived(settings, purpose)).decrypt(locked[:12], locked[12:], str(owner).encode())
+    except (InvalidTag, ValueError):
+        raise Tampered(purpose) from None
+
+
+def derived(settings: Settings, purpose: str) -> bytes:
+    """Return the 32 bytes that serve `purpose` alone as a key (HKDF-SHA-256 of the SECRET_KEY, RFC 5869)."""
+    return _derived(settings.secret_key, purpose)
+
+
+@lru_cache(maxsize=64)
+def _derived(secret: str, purpose: str) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=f"portal.{purpose}".encode()).derive(secret.encode())

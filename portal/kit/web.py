@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 import jinja2
@@ -23,14 +24,15 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from portal.kit import i18n, logs, replay, signing
+from portal.kit import clock, i18n, logs, replay, signing
 from portal.kit.assets import asset
-from portal.kit.errors import BadRequest, Forbidden, NotSignedIn, PortalError, UnsupportedMedia
+from portal.kit.errors import BadRequest, Forbidden, NotSignedIn, PortalError, ProofNeeded, UnsupportedMedia
 from portal.kit.settings import ROOT, Settings
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 MAX_FIELDS = 2000
 NOTICE_COOKIE = "notices"
+PROOF_LASTS = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Viewer:
     email: str
     name: str
     role: str
+    proved_at: datetime | None = None  # when this browser last showed a password, a code or a passkey
 
     @property
     def is_staff(self) -> bool:
@@ -90,6 +93,13 @@ class Request(StarletteRequest):
         if roles and self.viewer.role not in roles:
             raise Forbidden()
         return self.viewer
+
+    def fresh(self) -> Viewer:
+        """Return the viewer if they showed who they are within ten minutes; raises ProofNeeded, which asks them to."""
+        viewer = self.require()
+        if viewer.proved_at is None or viewer.proved_at + PROOF_LASTS < clock.now():
+            raise ProofNeeded()
+        return viewer
 
 
 View = Callable[..., Response]
@@ -270,6 +280,8 @@ def problem(request: Request, no: PortalError) -> Response:
         return see_other(
             request, f"/account/sign-in?next={_quoted_path(request)}", Notice("info", no.detail or no.title)
         )
+    if isinstance(no, ProofNeeded) and not request.wants_part:
+        return see_other(request, f"/account/confirm?next={quote(_came_from(request), safe='')}")
     part = "problem" if request.wants_part else None
     response = render(request, "kit/problem.html", block=part, status=no.status, problem=no)
     _retry_after(response, no)
@@ -308,8 +320,20 @@ def _retry_after(response: Response, no: PortalError) -> None:
 
 
 def _quoted_path(request: Request) -> str:
-    query = f"?{request.url.query}" if request.url.query else ""
-    return quote(request.url.path + query, safe="")
+    return quote(_path(request), safe="")
+
+
+def _path(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _came_from(request: Request) -> str:
+    """Return the page that the reader looks at: this one, or for a form the one that it stood on."""
+    if request.method == "GET":
+        return _path(request)
+    parts = urlsplit(request.headers.get("referer", ""))
+    ours = parts.netloc == request.headers.get("host", "")
+    return parts.path + (f"?{parts.query}" if parts.query else "") if ours and parts.path else "/account"
 
 
 def errors_by_field(no: PortalError) -> Mapping[str, str]:
