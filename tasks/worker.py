@@ -28,7 +28,7 @@ from huey.storage import RedisStorage
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from portal.kit import db, logs, outbox
+from portal.kit import audit, db, logs, outbox
 from portal.kit.outbox import Hopeless, Later, Letter
 from portal.kit.settings import Settings
 from tasks.handlers import HANDLERS
@@ -137,7 +137,7 @@ def deliver(settings: Settings, letter_id: int) -> None:
         return
     named = logs.request_id.set(letter.request_id or f"letter-{letter.id}")
     try:
-        with _lease_kept(letter, lease):
+        with audit.by("job", role=letter.kind), _lease_kept(letter, lease):
             verdict = _attempt(settings, letter)
         with db.writing() as session:
             verdict(session, letter)

@@ -221,9 +221,13 @@ def initials(ticket_name: str | None) -> str:
 
 
 def brief(kept: dict[str, Any] | None) -> str:
-    """Return one side of the audit's entry of a flight in a line: times, aircraft, state."""
-    if not kept or "departureAt" not in kept:
-        return "–"
-    one = side(kept)
-    times = f"{i18n.clock_time(one.departure)} – {i18n.clock_time(one.arrival)}, {one.aircraft}"
-    return f"{times}, {_('cancelled')}" if one.cancelled else times
+    """Return one side of the audit's entry of a flight in a line: of times, aircraft and state what the deed changed."""
+    told = kept or {}
+    kept_times = [told[name] for name in ("departureAt", "arrivalAt") if name in told]
+    times = [i18n.clock_time(datetime.fromisoformat(one)) for one in kept_times]
+    words = [
+        " – ".join(times),
+        told.get("aircraftName", ""),
+        _("cancelled") if told.get("status") == "cancelled" else "",
+    ]
+    return ", ".join(filter(None, words)) or "–"

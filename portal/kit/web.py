@@ -24,7 +24,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from portal.kit import clock, i18n, logs, replay, signing
+from portal.kit import audit, clock, i18n, logs, replay, signing
 from portal.kit.assets import asset
 from portal.kit.errors import BadRequest, Forbidden, NotSignedIn, PortalError, ProofNeeded, UnsupportedMedia
 from portal.kit.settings import ROOT, Settings
@@ -138,10 +138,19 @@ def _with_operation(door: Any, view: View) -> Any:
 def _enter(request: Request, view: View, path: str, api: bool) -> Response:
     identify = request.app.state.viewer_from_token if api else request.app.state.viewer_from_session
     request.state.viewer = identify(request)
+    audit.acting.set(_acting(request, api=api))
     request.app.state.admit(request, path)
     if not api or request.method not in UNSAFE:
         return _work(request, view)
     return replay.once(request, request.raw, _asker(request), lambda: _work_or_refuse(request, view))
+
+
+def _acting(request: Request, *, api: bool) -> audit.Acting:
+    viewer = request.viewer
+    if viewer is None:
+        return audit.Acting("guest")
+    by_key = getattr(viewer, "scopes", None) is not None
+    return audit.Acting("key" if by_key else "token" if api else "session", viewer.id, viewer.role)
 
 
 def _work(request: Request, view: View) -> Response:

@@ -315,7 +315,7 @@ def _as_credit(session: Session, payment: Payment, refund: Refund, owner: str | 
 def give_credit(session: Session, money: Money, *, owner: str, actor_id: UUID | None) -> Credit:
     """Give somebody a travel credit, as a gesture; the ledger tells it as given away."""
     made = credits.issue(session, amount_minor=money.minor, currency=money.currency, owner=owner, source="goodwill")
-    told = {"owner": owner, "amount": money.wire(), "ending": made.code[-4:]}
+    told: dict[str, audit.Value] = {"owner": owner, "amount": money.wire(), "ending": made.code[-4:]}
     audit.record(session, "credit.given", "credit", made.id, actor_id=actor_id, after=told)
     return made
 

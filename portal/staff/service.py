@@ -40,5 +40,5 @@ def _change(
     return after
 
 
-def _told(letter: LetterView) -> dict[str, object]:
+def _told(letter: LetterView) -> dict[str, audit.Value]:
     return {"kind": letter.kind, "state": letter.state, "attempts": letter.attempts}
