@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import os
 import subprocess
 import sys
@@ -65,6 +67,12 @@ def picture(page: Page, name: str) -> None:
 def mails_to(portal: RunningPortal, address: str) -> list[Path]:
     """Return the mails that went to `address`."""
     return [path for path in portal.mail.messages() if address.encode() in path.read_bytes()]
+
+
+def text_of(mail: Path) -> str:
+    """Return what a mail says, without its form."""
+    body = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default).get_body(("plain",))
+    return str(body.get_content()) if body else ""
 
 
 def sign_in(page: Page, address: str) -> None:

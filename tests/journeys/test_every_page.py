@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from tests.journeys.conftest import picture, sign_in
+from tests.journeys.site import Site, follow, furnish, page_routes, route_of
+from tests.running import RunningPortal
 
 pytestmark = pytest.mark.journey
 Open = Callable[..., Page]
@@ -19,44 +21,66 @@ OPTIONS = {
     "resultTypes": ["violations"],
     "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
 }
-PUBLIC = (
-    "/",
+# What no link leads to: searches, mistakes, what is not there.
+MORE = (
     f"/flights?{MARKET}&maxStops=0",
     "/flights?origin=JFK&destination=XXXX&departureDate=2020-01-01",
-    "/manage",
     "/bookings/AAAAAA",
-    "/account/sign-in",
-    "/account/register",
     f"/waiting-list?{MARKET}",
     f"/fare-alerts?{MARKET}",
+    "/manage",
+    "/account/sign-in",
+    "/account/register",
     "/help",
     "/health-ui",
-    "/api/docs",
+    "/health",
     "/dev/mail",
     "/nowhere",
 )
-STAFF = (
-    "/admin",
-    "/admin/jobs",
-    "/admin/bookings",
-    "/admin/flights",
-    "/account",
-    "/account/trips",
-    "/account/travellers",
-    "/account/preferences",
-    "/account/watches",
-)
+# Answers to a GET that are no page of their own.
+NOT_PAGES = {
+    "/places": "suggestions, which a field asks for while somebody types",
+    "/health/live": "for probes",
+    "/health/ready": "for probes",
+    "/health/detailed": "for probes that hold the token",
+    "/metrics": "for Prometheus, with the token",
+}
 VIEWS = [(width, scheme) for width in (360, 1280) for scheme in ("light", "dark")]
 
 
+@pytest.fixture(scope="module")
+def site(browser: Browser, portal: RunningPortal) -> Site:
+    """The pages that links lead to, for each kind of person; made once."""
+    start, site = furnish(portal), Site()
+    for who in ("guest", "traveller", "staff", "admin"):
+        context = browser.new_context(base_url=portal.address)
+        if who != "guest":
+            sign_in(context.new_page(), f"{who}@example.com")
+        site.add(who, *follow(context.request, [*start[who], *MORE]))
+        context.close()
+    return site
+
+
 @pytest.mark.parametrize(("width", "scheme"), VIEWS)
-def test_axe_finds_nothing_and_nothing_overflows(open_page: Open, width: int, scheme: str) -> None:
-    page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
-    found = [fault for path in PUBLIC for fault in look(page, path, width, scheme)]
-    found += on_the_way_to_a_ticket(page, width, scheme)
-    sign_in(page, "staff@example.com")
-    found += [fault for path in STAFF for fault in look(page, path, width, scheme)]
+def test_axe_finds_nothing_and_nothing_overflows(open_page: Open, site: Site, width: int, scheme: str) -> None:
+    found = []
+    for who, pages in site.pages.items():
+        page = open_page(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=True)
+        if who == "guest":
+            found += [fault for path in MORE for fault in look(page, path, width, scheme)]
+            found += on_the_way_to_a_ticket(page, width, scheme)
+        else:
+            sign_in(page, f"{who}@example.com")
+        found += [fault for path in pages.values() for fault in look(page, path, width, scheme)]
     assert found == []
+
+
+def test_a_link_leads_to_every_page(open_page: Open, site: Site) -> None:
+    walked: set[str | None] = set()
+    page = open_page()
+    page.on("framenavigated", lambda frame: walked.add(route_of(frame.url)))
+    on_the_way_to_a_ticket(page, 1280, "light")
+    assert sorted(page_routes() - site.reached - walked - set(NOT_PAGES)) == []
 
 
 def look(page: Page, path: str, width: int, scheme: str) -> list[str]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import io
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pypdf
@@ -17,7 +14,7 @@ import zxingcpp
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from tests.journeys.conftest import mails_to, picture
+from tests.journeys.conftest import mails_to, picture, text_of
 from tests.journeys.test_purchase import reference_of
 from tests.running import RunningPortal
 from tests.tasks.conftest import until
@@ -138,12 +135,6 @@ def one_stays_home(page: Page, reference: str, portal: RunningPortal) -> None:
     picture(page, "life-cancelled")
     words = f"${quoted / 100:,.2f}"
     until(lambda: any(words in text_of(path) for path in mails_to(portal, ADDRESS)), "the mail about the refund")
-
-
-def text_of(mail: Path) -> str:
-    """Return what a mail says, without its form."""
-    body = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default).get_body(("plain",))
-    return str(body.get_content()) if body else ""
 
 
 def check_in(page: Page, reference: str) -> None:
