@@ -101,6 +101,7 @@ POST = text(
 def post(
     session: Session,
     kind: str,
+    /,
     *,
     key: str | None = None,
     queue: str = "default",
