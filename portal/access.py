@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from portal.kit.errors import Forbidden, NotSignedIn
-from portal.kit.web import Request, Viewer
+from portal.kit.openapi import ScopeMissing, scope_of
+from portal.kit.web import UNSAFE, Request, Viewer
 
 
 class Kind(NamedTuple):
@@ -196,6 +197,8 @@ POST        /api/auth/logout                                        anyone
 GET PATCH   /api/me                                                 account
 GET POST    /api/me/travellers                                      account
 PUT DELETE  /api/me/travellers/{id}                                 own
+GET POST    /api/me/keys                                            account
+DELETE      /api/me/keys/{id}                                       own
 GET POST    /api/me/waits                                           account
 DELETE      /api/me/waits/{id}                                      own
 GET POST    /api/me/alerts                                          account
@@ -256,6 +259,16 @@ def admit(request: Request, path: str) -> None:
         raise NotSignedIn()
     if answer == "403":
         raise Forbidden()
+    needs, scopes = needed_scope(request.method, path), request.viewer.scopes if request.viewer else None
+    if needs is not None and scopes is not None and needs not in scopes:
+        raise ScopeMissing(f"This needs a key with the scope {needs}.")
+
+
+def needed_scope(method: str, path: str) -> str | None:
+    """Return the scope that an API key needs at a route for programs; None where anyone may read without one."""
+    if not path.startswith("/api/") or (kind_of(method, path) == "anyone" and method not in UNSAFE):
+        return None
+    return scope_of(method, path)
 
 
 def _answer(kind: Kind, viewer: Viewer | None) -> str:

@@ -33,19 +33,22 @@ from portal.kit.web import Request, Viewer, endpoint
 from portal.tokens import service as tokens
 from portal.tokens.errors import RefreshRefused, TokenRefused
 from portal.tokens.forms import OneToken, TokenPair
-from portal.tokens.rules import read_access_token
+from portal.tokens.queries import by_word
+from portal.tokens.rules import NOTED_EVERY, is_key, read_access_token
 
 NO_STORE = {"Cache-Control": "no-store"}
 
 
 def viewer_from_token(request: Request) -> Viewer | None:
-    """Return who the bearer token stands for; None without one, for a booking's token, and where tokens are got.
+    """Return who the access token or API key stands for; None without one, for a booking's token, where tokens are got.
 
-    Raises TokenRefused for a token that is forged, lapsed or revoked.
+    Raises TokenRefused for a token or key that is forged, lapsed, revoked, or may not come from this address.
     """
     token = bearer(request)
     if token is None or grants.is_booking_token(token) or request.url.path.startswith("/api/auth/"):
         return None
+    if is_key(token):
+        return _by_key(request, token)
     claims = read_access_token(request.settings, token, clock.now())
     if claims is None:
         raise TokenRefused()
@@ -53,7 +56,20 @@ def viewer_from_token(request: Request) -> Viewer | None:
         person = queries.by_token(session, claims)
     if person is None:
         raise TokenRefused()
-    return Viewer(person.id, person.email, person.name, person.role)
+    return Viewer(person.id, person.email, person.name, person.role, proved_at=claims.proved_at)
+
+
+def _by_key(request: Request, word: str) -> Viewer:
+    caller, now = limits.caller(request.scope), clock.now()
+    with db.reading() as session:
+        key = by_word(session, word, caller=caller, now=now)
+        person = queries.person(session, key.user_id) if key else None
+    if key is None or person is None:
+        raise TokenRefused()
+    if key.last_used_at is None or now - key.last_used_at > NOTED_EVERY:
+        with db.writing() as session:
+            tokens.note_use(session, key, caller)
+    return Viewer(person.id, person.email, person.name, person.role, scopes=frozenset(key.scopes))
 
 
 def bearer(request: Request) -> str | None:
@@ -86,7 +102,8 @@ def login(request: Request, body: Login) -> Response:
         person = service.identify(session, body, request.settings, caller=limits.caller(request.scope))
     with db.writing() as session:
         service.renew_hash(session, person.id, body.password)
-        made = tokens.issue(session, person.id, person.role, request.settings)
+        address, agent = _place(request)
+        made = tokens.issue(session, person.id, person.role, request.settings, address=address, agent=agent)
     return _pair(made)
 
 
@@ -94,7 +111,8 @@ def login(request: Request, body: Login) -> Response:
 def refresh(request: Request, body: OneToken) -> Response:
     """Give the next pair for a refresh token that was not used yet; a used one revokes its whole family."""
     with db.writing() as session:
-        made = service.refresh(session, body.refresh_token, request.settings)
+        address, agent = _place(request)
+        made = service.refresh(session, body.refresh_token, request.settings, address=address, agent=agent)
     if made is None:
         raise RefreshRefused()
     return _pair(made)
@@ -191,6 +209,10 @@ def _traveller(one: queries.Saved) -> TravellerOut:
         family_name=one.family_name,
         date_of_birth=one.date_of_birth,
     )
+
+
+def _place(request: Request) -> tuple[str, str]:
+    return limits.caller(request.scope), request.headers.get("user-agent", "")
 
 
 def _pair(made: tokens.Tokens) -> Response:

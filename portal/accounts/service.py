@@ -266,7 +266,7 @@ def _muted(before: Sequence[str], change: PreferencesChange) -> list[str]:
     return sorted((set(before) - {name for name, on in wanted.items() if on}) | off)
 
 
-def refresh(session: Session, word: str, settings: Settings) -> tokens.Tokens | None:
+def refresh(session: Session, word: str, settings: Settings, *, address: str, agent: str) -> tokens.Tokens | None:
     """Return the next pair for a refresh token that is good, once. None means refused: commit all the same, because a
     token that comes a second time was stolen from somebody, and its whole family is revoked.
     """
@@ -274,7 +274,7 @@ def refresh(session: Session, word: str, settings: Settings) -> tokens.Tokens | 
     person = queries.person(session, used.user_id) if used else None
     if used is None or person is None:
         return None
-    return tokens.issue(session, person.id, person.role, settings, family=used.family)
+    return tokens.issue(session, person.id, person.role, settings, after=used, address=address, agent=agent)
 
 
 def sweep(session: Session, now: datetime) -> int:

@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 
 from portal.kit.errors import (
     BadRequest,
+    Forbidden,
     Invalid,
     NotSignedIn,
     PortalError,
@@ -40,6 +41,22 @@ ABOUT = (
     "Money is a decimal string with its currency, instants are ISO 8601 with offset, unknown is null. Errors are RFC "
     "9457 problem details whose `code` is stable. Lists take `limit` and the `cursor` of the answer before."
 )
+
+
+class ScopeMissing(Forbidden):
+    """The API key was made for less than this."""
+
+    code, title = "scope_missing", "This API key was not made for that"
+
+
+def scope_of(method: str, path: str) -> str:
+    """Return the scope that an API key needs at a route, as its address says: of `/api/bookings/…` it is
+    `bookings:read` or `bookings:write`, of `/api/me/waits` `waits:…`, of `/api/admin/jobs` `jobs:…`, of `/api/me`
+    `profile:…`.
+    """
+    words = [word for word in path.split("/")[2:] if not word.startswith("{")]
+    area = words[1] if words[0] in ("me", "admin") and words[1:] else words[0]
+    return f"{'profile' if area == 'me' else area}:{'write' if method in UNSAFE else 'read'}"
 
 
 class FieldProblem(Wire):

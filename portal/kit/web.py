@@ -44,6 +44,7 @@ class Viewer:
     name: str
     role: str
     proved_at: datetime | None = None  # when this browser last showed a password, a code or a passkey
+    scopes: frozenset[str] | None = None  # what an API key may; None is everything that the role may
 
     @property
     def is_staff(self) -> bool:
@@ -149,8 +150,7 @@ def _acting(request: Request, *, api: bool) -> audit.Acting:
     viewer = request.viewer
     if viewer is None:
         return audit.Acting("guest")
-    by_key = getattr(viewer, "scopes", None) is not None
-    return audit.Acting("key" if by_key else "token" if api else "session", viewer.id, viewer.role)
+    return audit.Acting("key" if viewer.scopes is not None else "token" if api else "session", viewer.id, viewer.role)
 
 
 def _work(request: Request, view: View) -> Response:

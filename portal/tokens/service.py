@@ -1,18 +1,23 @@
-"""Verbs of tokens: issue a pair, use a refresh token once, revoke a family."""
+"""Verbs of tokens: issue a pair, use a refresh token once, end a family; make an API key, note its use, revoke it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import column, delete, select, table, update
 from sqlalchemy.orm import Session
 
-from portal.kit import clock, ids
+from portal.kit import audit, clock, ids, outbox
+from portal.kit.errors import FieldError, Invalid
+from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
-from portal.tokens import rules
-from portal.tokens.models import RefreshToken
+from portal.tokens import queries, rules
+from portal.tokens.errors import TooManyKeys, UnknownKey, UnknownProgram
+from portal.tokens.forms import NewKey
+from portal.tokens.models import ApiKey, RefreshToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +35,46 @@ class Redeemed:
 
     user_id: UUID
     family: UUID
+    began_at: datetime
 
 
-def issue(session: Session, user_id: UUID, role: str, settings: Settings, *, family: UUID | None = None) -> Tokens:
-    """Return a new pair; the refresh token begins a family, or continues `family`."""
-    now, family, word = clock.now(), family or uuid4(), ids.secret()
+@dataclass(frozen=True, slots=True)
+class MadeKey:
+    """A new API key: `word` is shown this once and never again."""
+
+    key: queries.Key
+    word: str
+
+
+def issue(
+    session: Session,
+    user_id: UUID,
+    role: str,
+    settings: Settings,
+    *,
+    after: Redeemed | None = None,
+    address: str = "",
+    agent: str = "",
+) -> Tokens:
+    """Return a new pair; the refresh token begins a family, or continues that of the one it comes `after`.
+
+    `address` and `agent` are where the program was: its owner sees them beside it.
+    """
+    now, word = clock.now(), ids.secret()
+    family, began_at = (after.family, after.began_at) if after else (uuid4(), now)
     session.add(
         RefreshToken(
             fingerprint=ids.fingerprint(word),
             family=family,
             user_id=user_id,
+            created_at=now,
+            began_at=began_at,
             expires_at=now + timedelta(days=settings.jwt_refresh_token_days),
+            address=address or None,
+            agent=agent[:200] or None,
         )
     )
-    access = rules.access_token(settings, user_id, role, family, now)
+    access = rules.access_token(settings, rules.Claims(user_id, role, family, began_at), now)
     return Tokens(access, word, settings.jwt_access_token_minutes * 60)
 
 
@@ -58,7 +89,7 @@ def redeem(session: Session, word: str) -> Redeemed | None:
         revoke_family(session, row.family)
         return None
     row.used_at = clock.now()
-    return Redeemed(row.user_id, row.family)
+    return Redeemed(row.user_id, row.family, row.began_at)
 
 
 def revoke(session: Session, word: str) -> None:
@@ -74,13 +105,85 @@ def revoke_family(session: Session, family: UUID) -> None:
     session.execute(whole.values(revoked_at=clock.now()))
 
 
-def revoke_all(session: Session, user_id: UUID) -> None:
-    """Make every refresh and access token of the account worthless from now on."""
+def revoke_all(session: Session, user_id: UUID, *, but: UUID | None = None) -> None:
+    """Make every refresh and access token of the account worthless from now on, but those of one family."""
     every = update(RefreshToken).where(RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None))
+    if but is not None:
+        every = every.where(RefreshToken.family != but)
     session.execute(every.values(revoked_at=clock.now()))
 
 
+def end_program(session: Session, user_id: UUID, family: UUID) -> None:
+    """Sign one of the account's programs out. Raises UnknownProgram for another's as for none."""
+    own = select(RefreshToken.family).where(RefreshToken.family == family, RefreshToken.user_id == user_id)
+    if session.scalar(own.where(RefreshToken.revoked_at.is_(None)).limit(1)) is None:
+        raise UnknownProgram()
+    revoke_family(session, family)
+
+
+def make_key(session: Session, user_id: UUID, role: str, wish: NewKey) -> MadeKey:
+    """Make an API key, tell the account by mail and the audit trail; its word is in the answer and nowhere else.
+
+    Raises Invalid (a scope that this role cannot give, an end in the past) and TooManyKeys.
+    """
+    _check(role, wish)
+    _one_at_a_time(session, user_id)
+    if len(queries.keys(session, user_id)) >= rules.MOST_KEYS:
+        raise TooManyKeys(_("%(most)d are kept. Please revoke one first.") % {"most": rules.MOST_KEYS})
+    word, prefix = rules.new_key()
+    row = ApiKey(user_id=user_id, name=wish.name, prefix=prefix, fingerprint=ids.fingerprint(word))
+    row.scopes, row.addresses = sorted(set(wish.scopes)), sorted(set(wish.addresses))
+    row.created_at, row.expires_at = clock.now(), wish.expires_at
+    session.add(row)
+    session.flush()
+    _tell(session, row, "key_made", "key.create", after=_shown(row))
+    made = next(key for key in queries.keys(session, user_id) if key.id == row.id)
+    return MadeKey(made, word)
+
+
+def _check(role: str, wish: NewKey) -> None:
+    if strange := sorted(set(wish.scopes) - set(rules.scopes_for(role))):
+        raise Invalid(errors=[FieldError("scopes", _("There is no such scope for you: %s.") % ", ".join(strange))])
+    if wish.expires_at is not None and wish.expires_at <= clock.now():
+        raise Invalid(errors=[FieldError("expiresAt", _("This day is over already."))])
+
+
+def _one_at_a_time(session: Session, user_id: UUID) -> None:
+    """Let the account's keys be counted by one transaction at a time."""
+    users = table("users", column("id"))
+    session.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
+
+
+def revoke_key(session: Session, user_id: UUID, key_id: UUID) -> None:
+    """Make one of the account's keys worthless from now on. Raises UnknownKey for another's as for none."""
+    row = session.get(ApiKey, key_id, with_for_update=True)
+    if row is None or row.user_id != user_id or row.revoked_at is not None:
+        raise UnknownKey()
+    row.revoked_at = clock.now()
+    _tell(session, row, "key_revoked", "key.revoke", before=_shown(row))
+
+
+def _shown(row: ApiKey) -> dict[str, Any]:
+    until = row.expires_at.isoformat() if row.expires_at else None
+    kept = {"name": row.name, "prefix": row.prefix, "scopes": list(row.scopes)}
+    return {**kept, "addresses": list(row.addresses), "expiresAt": until}
+
+
+def _tell(session: Session, row: ApiKey, kind: str, action: str, **change: Any) -> None:
+    audit.record(session, action, "api_key", row.id, actor_id=row.user_id, **change)
+    facts = {"name": row.name, "prefix": row.prefix}
+    said = f"{kind} {row.id}"
+    outbox.post(session, "mail.account_notice", key=said, userId=str(row.user_id), kind=kind, facts=facts)
+
+
+def note_use(session: Session, key: queries.Key, caller: str) -> None:
+    """Remember that a key was used, and from where."""
+    row = update(ApiKey).where(ApiKey.id == key.id)
+    session.execute(row.values(last_used_at=clock.now(), last_address=caller or None))
+
+
 def sweep(session: Session, now: datetime) -> int:
-    """Forget lapsed refresh tokens; returns how many."""
+    """Forget lapsed refresh tokens, and API keys a month after they were revoked; returns how many."""
     gone = delete(RefreshToken).where(RefreshToken.expires_at <= now).returning(RefreshToken.fingerprint)
-    return len(session.scalars(gone).all())
+    old = delete(ApiKey).where(ApiKey.revoked_at <= now - timedelta(days=30)).returning(ApiKey.id)
+    return len(session.scalars(gone).all()) + len(session.scalars(old).all())

@@ -78,7 +78,7 @@ def test_wrong_password_and_unknown_address_get_the_same_401(client: TestClient,
 def test_the_access_token_says_what_it_should_and_no_more(settings: Settings, pair: dict[str, Any]) -> None:
     token = jwt.decode(pair["accessToken"], OctKey.import_key(settings.jwt_secret_key))
     assert token.header.keys() == {"alg", "typ", "kid"}
-    assert token.claims.keys() == {"iss", "aud", "sub", "role", "sid", "jti", "iat", "exp"}
+    assert token.claims.keys() == {"iss", "aud", "sub", "role", "sid", "auth_time", "jti", "iat", "exp"}
     assert token.claims["exp"] - token.claims["iat"] == 3600
 
 
