@@ -17,7 +17,7 @@ def protect_classes(_: Settings, __: Letter) -> None:
     first, last = inventory.history_span(now.date())
     enough = {"flights": inventory.ENOUGH_FLIGHTS, "seats": inventory.ENOUGH_SEATS}
     with db.reading() as session:
-        classes, history = read_tariff(session).classes, class_demand(session, first, last, **enough)
+        classes, history = read_tariff(session, now.date()).classes, class_demand(session, first, last, **enough)
     place: inventory.Place | None = inventory.Place(now)
     while place is not None:
         with db.writing() as session:

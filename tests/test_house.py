@@ -153,7 +153,8 @@ def checks(connection: Connection) -> dict[str, str]:
 
 def test_migrations_make_exactly_the_checks_of_the_models(settings: Settings, empty: Engine) -> None:
     with empty.begin() as connection:
-        connection.execute(text("create extension if not exists pg_trgm"))
+        for extension in ("pg_trgm", "btree_gist"):
+            connection.execute(text(f"create extension if not exists {extension}"))
         metadata.create_all(connection)
         meant = checks(connection)
     with db.writing() as session:

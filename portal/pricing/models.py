@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Identity, String, UniqueConstraint
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ColumnElement, Identity, String, literal_column
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.kit.model import Base
@@ -13,12 +15,20 @@ TERMS = ("allowed", "penalty", "no")
 TAX_KINDS = ("percent", "per_passenger", "per_segment")
 RULE_KINDS = ("route", "season", "holiday", "weekday", "advance", "load")
 CABINS = ("economy", "premium", "business", "first")
+FIRST_DAY = "2026-01-01"
+
+
+def one_a_day(name: str, *columns: str) -> ExcludeConstraint:
+    """Return the rule that no two rows with the same `columns` hold on one day; needs PostgreSQL's btree_gist."""
+    days: ColumnElement[Any] = literal_column("daterange(valid_from, valid_to, '[]')")
+    return ExcludeConstraint(*((column, "=") for column in columns), (days, "&&"), name=name, using="gist")
 
 
 class FareBrand(Base):
     """A brand in a cabin: what it costs against the flight's base fare (in basis points) and what it includes.
 
-    Penalties are in US cents; a fare in another currency shows and charges them converted.
+    Penalties are in US cents; a fare in another currency shows and charges them converted. Sales from `valid_from` to
+    `valid_to` follow the row; of a brand in a cabin, one row holds on a day.
     """
 
     __tablename__ = "fare_brands"
@@ -26,10 +36,14 @@ class FareBrand(Base):
         CheckConstraint("factor_bp > 0", name="factor_positive"),
         CheckConstraint(f"refund in {TERMS} and change in {TERMS} and seat in {TERMS}", name="terms_known"),
         CheckConstraint("refund_penalty_minor >= 0 and change_penalty_minor >= 0", name="penalties_not_negative"),
+        CheckConstraint("valid_to is null or valid_to >= valid_from", name="valid_in_order"),
+        one_a_day("fare_brands_one_a_day", "cabin", "brand"),
     )
 
     cabin: Mapped[str] = mapped_column(primary_key=True)
     brand: Mapped[str] = mapped_column(primary_key=True)
+    valid_from: Mapped[date] = mapped_column(primary_key=True, server_default=FIRST_DAY)
+    valid_to: Mapped[date | None]
     position: Mapped[int]
     booking_class: Mapped[str] = mapped_column(String(1))
     factor_bp: Mapped[int]
@@ -93,20 +107,25 @@ class FareClassRow(Base):
     """A booking class of a cabin: one letter, nested in the dearer ones, and how its demand comes in.
 
     `demand_bp` of a cabin's seats are wanted in this class on a usual flight, give or take `sigma_bp`, evenly over the
-    last `booking_days` before departure. They stand in until a route has a history of its own.
+    last `booking_days` before departure. They stand in until a route has a history of its own. Sales from `valid_from`
+    to `valid_to` follow the row; of a letter, and of a place in the nest, one row holds on a day.
     """
 
     __tablename__ = "fare_classes"
     __table_args__ = (
-        UniqueConstraint("cabin", "position"),
         CheckConstraint(f"cabin in {CABINS}", name="cabin_known"),
         CheckConstraint("letter ~ '^[A-Z]$'", name="letter_is_one"),
         CheckConstraint("factor_bp between 1000 and 100000", name="factor_believable"),
         CheckConstraint("demand_bp >= 0 and sigma_bp >= 0 and booking_days > 0", name="demand_believable"),
+        CheckConstraint("valid_to is null or valid_to >= valid_from", name="valid_in_order"),
+        one_a_day("fare_classes_one_a_day", "cabin", "letter"),
+        one_a_day("fare_classes_one_place_a_day", "cabin", "position"),
     )
 
     cabin: Mapped[str] = mapped_column(primary_key=True)
     letter: Mapped[str] = mapped_column(String(1), primary_key=True)
+    valid_from: Mapped[date] = mapped_column(primary_key=True, server_default=FIRST_DAY)
+    valid_to: Mapped[date | None]
     position: Mapped[int]
     factor_bp: Mapped[int]
     demand_bp: Mapped[int]

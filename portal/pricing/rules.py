@@ -181,7 +181,10 @@ Chain = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriceBook:
-    """All brands, taxes and exchange rates at one moment; remembers the levies of journeys it was asked about."""
+    """The brands and exchange rates that hold for sales of one day, and all taxes, which say their days themselves.
+
+    Remembers the levies of journeys it was asked about.
+    """
 
     brands: Mapping[tuple[str, str], Brand]
     taxes: tuple[TaxRule, ...]

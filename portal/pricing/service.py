@@ -1,4 +1,4 @@
-"""The price book: loaded whole, remembered for a minute, and its first rows put in place.
+"""The price book of a day of sale: loaded whole, remembered for a minute, and its first rows put in place.
 
 The reference rows stand beside this file as brands.csv, fare_rules.csv, fare_classes.csv, taxes.csv and rates.csv,
 each rule and tax with its source.
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import csv
 import time
+from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import URL, Boolean, Date, Integer, Table, func, select
+from sqlalchemy import URL, Boolean, Date, Integer, Select, Table, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from portal.kit import clock
 from portal.kit.model import Base
 from portal.pricing.models import ExchangeRate, FareBrand, FareClassRow, FareRuleRow, Tax
 from portal.pricing.rules import Brand, PriceBook, TaxRule
@@ -23,22 +25,23 @@ from portal.pricing.steps import FareClass, FareRule, Tariff, dearest_first
 
 BOOK_SECONDS, SAME_BOOK_SECONDS = 60, 3600
 HERE = Path(__file__).parent
-_books: dict[URL, tuple[float, float, PriceBook]] = {}
+Row = TypeVar("Row", FareBrand, FareClassRow)
+_books: dict[URL, tuple[float, float, date, PriceBook]] = {}
 
 
 def load_book(session: Session) -> PriceBook:
-    """Return the price book of the session's database, at most a minute old.
+    """Return today's price book of the session's database, at most a minute old; a new day has a new one at once.
 
     While its rows stay the same it is the same object, for an hour: what was worked out from it stays known, and what
     remembers by it does not keep a book for every minute.
     """
-    key, now = session.get_bind().engine.url, time.monotonic()
-    read_at, made_at, book = _books.get(key, (0.0, 0.0, None))
-    if book is None or now - read_at > BOOK_SECONDS:
-        fresh = read_book(session)
+    key, now, today = session.get_bind().engine.url, time.monotonic(), clock.now().date()
+    read_at, made_at, of_day, book = _books.get(key, (0.0, 0.0, today, None))
+    if book is None or of_day != today or now - read_at > BOOK_SECONDS:
+        fresh = read_book(session, today)
         if book is None or now - made_at > SAME_BOOK_SECONDS or _rows_of(fresh) != _rows_of(book):
             made_at, book = now, fresh
-        _books[key] = (now, made_at, book)
+        _books[key] = (now, made_at, today, book)
     return book
 
 
@@ -46,26 +49,31 @@ def _rows_of(book: PriceBook) -> tuple[Any, ...]:
     return book.brands, book.taxes, book.rates, book.tariff.rules, book.tariff.classes
 
 
-def read_book(session: Session) -> PriceBook:
-    """Return the price book as it stands now."""
-    brands = [Brand(**_values(row, Brand)) for row in session.scalars(select(FareBrand))]
+def read_book(session: Session, on: date) -> PriceBook:
+    """Return the price book for sales of the day `on`, as its rows stand now."""
+    brands = [Brand(**_values(row, Brand)) for row in session.scalars(_in_force(FareBrand, on))]
     taxes = [_tax(row) for row in session.scalars(select(Tax).order_by(Tax.id))]
     rates = session.execute(
         select(ExchangeRate.currency, ExchangeRate.millionths_per_usd)
-        .where(ExchangeRate.valid_from <= func.current_date())
+        .where(ExchangeRate.valid_from <= on)
         .order_by(ExchangeRate.valid_from)
     )
     known = {row[0]: row[1] for row in rates}
-    return PriceBook({(one.cabin, one.brand): one for one in brands}, tuple(taxes), known, read_tariff(session))
+    return PriceBook({(one.cabin, one.brand): one for one in brands}, tuple(taxes), known, read_tariff(session, on))
 
 
-def read_tariff(session: Session) -> Tariff:
-    """Return price rules and booking classes as they stand now; a cabin's classes stand dearest first."""
+def _in_force(model: type[Row], on: date) -> Select[Row]:
+    ends = model.valid_to
+    return select(model).where(model.valid_from <= on, ends.is_(None) | (ends >= on))
+
+
+def read_tariff(session: Session, on: date) -> Tariff:
+    """Return all price rules, and the booking classes that hold for sales of `on`, each cabin's dearest first."""
     rules = tuple(
         FareRule(**_values(row, FareRule)) for row in session.scalars(select(FareRuleRow).order_by(FareRuleRow.id))
     )
     classes: dict[str, list[FareClass]] = {}
-    for row in session.scalars(select(FareClassRow)):
+    for row in session.scalars(_in_force(FareClassRow, on)):
         classes.setdefault(row.cabin, []).append(FareClass(**_values(row, FareClass)))
     return Tariff(rules, {cabin: dearest_first(rows) for cabin, rows in classes.items()})
 

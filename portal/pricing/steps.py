@@ -146,7 +146,10 @@ def factor_of(rule: FareRule | None) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tariff:
-    """All price rules and booking classes at one moment; remembers what it worked out."""
+    """All price rules, which say their days themselves, and the booking classes of one day of sale.
+
+    Remembers what it worked out.
+    """
 
     rules: tuple[FareRule, ...] = ()
     classes: Mapping[str, tuple[FareClass, ...]] = field(default_factory=dict)

@@ -100,7 +100,7 @@ def _values(kind: Table, typed: Mapping[str, Any], old: Mapping[str, Any] | None
     fixed = {field.name: old[field.name] for field in kind.fields if old is not None and field.fixed}
     parts: tuple[Callable[[], dict[str, Any]], ...] = (
         lambda: parse_row(kind, typed, fixed),
-        lambda: _days(kind, typed),
+        lambda: _days(typed),
     )
     values: dict[str, Any] = {}
     wrong: list[FieldError] = []
@@ -114,9 +114,7 @@ def _values(kind: Table, typed: Mapping[str, Any], old: Mapping[str, Any] | None
     return values
 
 
-def _days(kind: Table, typed: Mapping[str, Any]) -> dict[str, Any]:
-    if not kind.has_days:
-        return {}
+def _days(typed: Mapping[str, Any]) -> dict[str, Any]:
     start = parse_day(typed, "valid_from", after=_today()) or _today()
     last = parse_day(typed, "valid_to", after=start, optional=True)
     return {"valid_from": start, **({"valid_to": last} if last else {})}

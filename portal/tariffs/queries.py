@@ -34,12 +34,14 @@ MODELS: dict[str, type[Base]] = {
 ORDER = {
     "fares": "kind, low nulls first, label, valid_from",
     "taxes": "code, label, valid_from",
-    "brands": "cabin, position",
-    "classes": "cabin, position",
+    "brands": "cabin, position, valid_from",
+    "classes": "cabin, position, valid_from",
     "rates": "currency, valid_from",
     "seats": "cabin, currency, feature, valid_from",
     "extras": "position, currency, valid_from",
 }
+# A trip in words, what it costs in minor units (None: it cannot be bought), and the currency.
+Figure = tuple[str, int | None, str]
 AHEAD = timedelta(days=30)
 A_YEAR = 364
 LONGEST = 3
@@ -91,10 +93,10 @@ class RowView:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a trip would cost: before a change and after it."""
+    """What a trip would cost: before a change, None where it could not be bought, and after it."""
 
     words: str
-    before_minor: int
+    before_minor: int | None
     after_minor: int
     currency: str
 
@@ -163,10 +165,11 @@ def _superseded(found: Any, views: list[RowView]) -> list[RowView]:
     ]
 
 
-def prices(session: Session, kind: Table, values: Mapping[str, Any], *, today: date) -> list[tuple[str, int, str]]:
-    """Return what trips that a row concerns would cost by the rows as they stand: in words, minor units, currency."""
-    book, begins = read_book(session), values.get("valid_from") or today
+def prices(session: Session, kind: Table, values: Mapping[str, Any], *, today: date) -> list[Figure]:
+    """Return what trips that a row concerns would cost by the rows as they stand."""
+    begins = values.get("valid_from") or today
     sold = today if kind.name == "taxes" else max(today, begins)
+    book = read_book(session, sold)
     on = _departure(kind, values, sold, begins)
     return [_price(book, one, values, sold=sold, on=on, today=today) for one in _routes(session, kind, values, today)]
 
@@ -193,9 +196,7 @@ def _routes(session: Session, kind: Table, values: Mapping[str, Any], today: dat
     return list(session.execute(ROUTES, wanted).all())
 
 
-def _price(
-    book: PriceBook, route: Any, values: Mapping[str, Any], *, sold: date, on: date, today: date
-) -> tuple[str, int, str]:
+def _price(book: PriceBook, route: Any, values: Mapping[str, Any], *, sold: date, on: date, today: date) -> Figure:
     cabin = values.get("cabin") or ("business" if values.get("economy") is False else "economy")
     brand = values.get("brand") or "Standard"
     ladder, classes = book.tariff.ladder(cabin=cabin, today=sold), book.tariff.classes.get(cabin, ())
@@ -203,10 +204,11 @@ def _price(
     at = next((at for at, one in enumerate(classes) if one.letter == values.get("letter")), len(classes) - 1)
     ends = (route.home, route.away, on, route.origin, route.destination)
     segment = SegmentFare(route.fare_minor, route.currency, *ends, bisect_right(ladder.starts, load))
-    found = quote(book, [segment], cabin=cabin, brand=brand, party=Party(1), sale=Sale(sold, max(at, 0)))
+    sale, known = Sale(sold, max(at, 0)), (cabin, brand) in book.brands
+    found = quote(book, [segment], cabin=cabin, brand=brand, party=Party(1), sale=sale) if known else None
     ahead = ngettext("in %(num)s day", "in %(num)s days", (on - today).days) % {"num": (on - today).days}
     words = f"{route.origin}–{route.destination} {ahead} ({day(on)}), {choice(cabin)} {brand}"
-    return words, found.total_minor, found.currency
+    return words, None if found is None else found.total_minor, route.currency
 
 
 def broken_promotions(session: Session) -> list[Finding]:

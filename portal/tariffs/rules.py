@@ -1,15 +1,13 @@
 """The tables of prices that staff edit, told once: which fields a row has, how each is typed, read and shown. Pure.
 
-A version of a row is never edited: a change is a new row from a day on, and the row before it ends the day before. Two
-tables have no days – brands and booking classes – because a booking keeps what they said when it was made; they hold
-from the moment they are saved.
+A version of a row is never edited: a change is a new row from a day on, and the row before it ends the day before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -48,7 +46,6 @@ class Table:
     about: Callable[[], str]
     fields: tuple[Field, ...]
     words: Callable[[Mapping[str, Any]], tuple[str, str, str]]
-    has_days: bool = True
     engine: bool = True
 
     def field(self, name: str) -> Field:
@@ -249,7 +246,7 @@ TABLES: tuple[Table, ...] = (
     Table(
         "brands",
         lambda: _("Fare brands"),
-        lambda: _("What each brand costs and allows. A change holds at once; what is sold keeps its terms."),
+        lambda: _("What each brand costs and allows. The day of sale decides; what is sold keeps its terms."),
         (
             Field("cabin", lambda: _("Cabin"), "choice", fixed=True, choices=CABINS),
             Field("brand", lambda: _("Brand"), fixed=True),
@@ -263,12 +260,11 @@ TABLES: tuple[Table, ...] = (
             Field("change_penalty_minor", lambda: _("Fee for a change, in US dollars"), "money"),
         ),
         _brand_words,
-        has_days=False,
     ),
     Table(
         "classes",
         lambda: _("Booking classes"),
-        lambda: _("What each class costs and how its demand comes in. A change holds at once."),
+        lambda: _("What each class costs and how its demand comes in. The day of sale decides."),
         (
             Field("cabin", lambda: _("Cabin"), "choice", fixed=True, choices=CABINS),
             Field("letter", lambda: _("Letter"), fixed=True),
@@ -278,7 +274,6 @@ TABLES: tuple[Table, ...] = (
             Field("booking_days", lambda: _("Over so many days before departure"), "whole"),
         ),
         _class_words,
-        has_days=False,
     ),
     Table(
         "rates",
@@ -363,6 +358,17 @@ def choice(value: str) -> str:
         "infant": _("Infant on a lap"),
     }
     return called.get(value, value)
+
+
+def without_gap(days: Iterable[tuple[date, date | None]], on: date) -> bool:
+    """True where one of these spans, ends included and None open, holds on the day `on` and on every day after it."""
+    for first, last in sorted(days, key=lambda one: one[0]):
+        if first > on:
+            return False
+        if last is None:
+            return True
+        on = max(on, last + timedelta(days=1))
+    return False
 
 
 def typed(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:

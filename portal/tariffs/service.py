@@ -21,28 +21,31 @@ from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.model import Base
 from portal.pricing import promotions
+from portal.pricing.models import FareBrand
 from portal.pricing.promotions import Promotion, PromotionView
 from portal.pricing.service import forget_books
 from portal.tariffs import queries
 from portal.tariffs.errors import CodeTaken, UnknownPromotion
 from portal.tariffs.forms import PromotionPatch, PromotionWish
-from portal.tariffs.queries import MODELS, Sample, find, row_id, values_of
-from portal.tariffs.rules import Table
+from portal.tariffs.queries import MODELS, Figure, Sample, find, row_id, values_of
+from portal.tariffs.rules import Table, without_gap
 
 ONE_DAY = timedelta(days=1)
+OF_A_VERSION = ("id", "key", "valid_from", "valid_to")
 
 
 def save(session: Session, kind: Table, number: str | None, values: Mapping[str, Any], *, actor_id: UUID) -> Base:
     """Keep a new row, or the next version of the row `number`; returns the row that holds from then on.
 
-    `values` are all fields, with `valid_from` (and perhaps `valid_to`) where the table has days. The version before
-    ends the day before; it must have begun earlier. Raises Invalid at the field that does not fit, UnknownRow.
+    `values` are all fields, with `valid_from` and perhaps `valid_to`. The version before ends the day before; it must
+    have begun earlier. Raises Invalid at the field that does not fit, UnknownRow.
     """
     old = find(session, kind, number, lock=True) if number is not None else None
     before = values_of(old) if old is not None else None
     _require_short(kind, values)
-    made = _change(old, values) if old is not None and not kind.has_days else _insert(session, kind, old, values)
+    made = _insert(session, kind, old, values)
     _flush(session, kind)
+    _require_brands(session, kind, values["valid_from"])
     _note(session, kind, "price.changed" if old is not None else "price.added", made, before, actor_id)
     forget_books()
     return made
@@ -56,30 +59,30 @@ def _require_short(kind: Table, values: Mapping[str, Any]) -> None:
             raise Invalid(errors=[FieldError(name, _("At most %(most)s letters or digits.") % {"most": most})])
 
 
-def _change(row: Base, values: Mapping[str, Any]) -> Base:
-    for name, value in values.items():
-        setattr(row, name, value)
-    return row
-
-
 def _insert(session: Session, kind: Table, old: Base | None, values: Mapping[str, Any]) -> Base:
-    model, kept = MODELS[kind.name], dict(values)
-    starts = kept.get("valid_from")
-    if old is not None and starts is not None:
-        kept = {**_closed(old, starts), **kept}
+    model, starts = MODELS[kind.name], values["valid_from"]
+    kept = {**_before(session, old, starts), **values}
     if hasattr(model, "key"):
         kept["key"] = _key(old, kept, starts)
     if hasattr(model, "position") and "position" not in kept:
         kept["position"] = (session.scalar(select(func.max(model.position))) or 0) + 1
     if kind.name == "brands":
-        kept["booking_class"] = "Y"
+        kept.setdefault("booking_class", "Y")
     made = model(**{name: value for name, value in kept.items() if hasattr(model, name)})
     session.add(made)
     return made
 
 
+def _before(session: Session, old: Base | None, starts: date) -> dict[str, Any]:
+    """End the version before, if there is one; returns what the next one keeps of it."""
+    if old is None:
+        return {}
+    kept = {name: value for name, value in values_of(old).items() if name not in OF_A_VERSION} | _closed(old, starts)
+    session.flush()  # an insert would go first, and two versions hold on one day
+    return kept
+
+
 def _closed(old: Any, starts: date) -> dict[str, Any]:
-    """End the version before; returns what the next one keeps of it."""
     if starts <= old.valid_from:
         words = _("This version began on %(day)s: the next one begins later.") % {"day": old.valid_from.isoformat()}
         raise Invalid(errors=[FieldError("valid_from", words)])
@@ -104,13 +107,25 @@ def _flush(session: Session, kind: Table) -> None:
             session.flush()
     except IntegrityError as no:
         name = str(getattr(getattr(no.orig, "diag", None), "constraint_name", "") or "")
-        field, words = next((told for end, told in _refusals(kind).items() if name.endswith(end)), ("", ""))
+        field, words = next((told for end, told in _refusals().items() if name.endswith(end)), ("", ""))
         words = words or _("These values do not go together.")
         raise Invalid(errors=[FieldError(field or kind.fields[0].name, words)]) from None
 
 
-def _refusals(kind: Table) -> dict[str, tuple[str, str]]:
-    first = "valid_from" if kind.has_days else kind.fields[0].name
+def _require_brands(session: Session, kind: Table, on: date) -> None:
+    """Refuse what would leave a cabin that is on sale without any brand, from the day `on` or later."""
+    if kind.name != "brands":
+        return
+    locked = select(FareBrand).order_by(FareBrand.cabin, FareBrand.brand, FareBrand.valid_from).with_for_update()
+    rows = session.scalars(locked.execution_options(populate_existing=True)).all()
+    for cabin in {one.cabin for one in rows}:
+        days = [(one.valid_from, one.valid_to) for one in rows if one.cabin == cabin]
+        if any(one[0] <= on for one in days) and not without_gap(days, on):
+            raise Invalid(errors=[FieldError("valid_to", _("A cabin that is on sale needs a brand every day."))])
+
+
+def _refusals() -> dict[str, tuple[str, str]]:
+    first = "valid_from"
     return {
         "_key": (first, _("There is a version of this from that day already.")),
         "valid_in_order": ("valid_to", _("The last day is before the first.")),
@@ -131,9 +146,11 @@ def _refusals(kind: Table) -> dict[str, tuple[str, str]]:
         "demand_believable": ("booking_days", _("At least one day, please.")),
         "rate_positive": ("millionths_per_usd", _("More than nothing, please.")),
         "pk_exchange_rates": ("valid_from", _("There is a rate from that day already.")),
-        "_position": (first, _("There is one like this already.")),
-        "pk_fare_brands": ("brand", _("This cabin has this brand already.")),
-        "pk_fare_classes": ("letter", _("This cabin has this class already.")),
+        "pk_fare_brands": (first, _("There is a version of this from that day already.")),
+        "pk_fare_classes": (first, _("There is a version of this from that day already.")),
+        "fare_brands_one_a_day": (first, _("Another version of this holds on some of these days.")),
+        "fare_classes_one_a_day": (first, _("Another version of this holds on some of these days.")),
+        "fare_classes_one_place_a_day": ("letter", _("Another class has this place on some of these days.")),
     }
 
 
@@ -144,7 +161,8 @@ def end(session: Session, kind: Table, number: str, last: date, *, actor_id: UUI
     if not hasattr(row, "valid_to") or last < row.valid_from:
         raise Invalid(errors=[FieldError("valid_to", _("It cannot end before it begins."))])
     row.valid_to = last
-    session.flush()
+    _flush(session, kind)
+    _require_brands(session, kind, last)
     _note(session, kind, "price.ended", row, before, actor_id)
     forget_books()
     found: Base = row
@@ -178,14 +196,11 @@ def preview(
         trial.rollback()
         session.expire_all()
         forget_books()
-    return [
-        Sample(words, was, now, currency) for (words, was, currency), (_w, now, _c) in zip(before, after, strict=True)
-    ]
+    pairs = zip(before, after, strict=True)
+    return [Sample(words, was, now or 0, currency) for (words, was, currency), (_w, now, _c) in pairs]
 
 
-def _figures(
-    session: Session, kind: Table, number: str | None, values: Mapping[str, Any], today: date
-) -> list[tuple[str, int, str]]:
+def _figures(session: Session, kind: Table, number: str | None, values: Mapping[str, Any], today: date) -> list[Figure]:
     if kind.engine:
         return queries.prices(session, kind, values, today=today)
     if kind.name == "rates":
@@ -194,7 +209,7 @@ def _figures(
     return [(kind.words(values)[0], row["amount_minor"], str(values["currency"]))]
 
 
-def _hundred_dollars(session: Session, number: str | None, values: Mapping[str, Any]) -> tuple[str, int, str]:
+def _hundred_dollars(session: Session, number: str | None, values: Mapping[str, Any]) -> Figure:
     row: Any = find(session, queries.table("rates"), number) if number is not None else None
     whole = 100 * (row.millionths_per_usd if row else 0) * 10 ** money.digits(values["currency"])
     return _("One hundred US dollars"), whole // 1_000_000, values["currency"]

@@ -184,7 +184,7 @@ def test_demand_is_what_was_sold_by_class(settings: Settings) -> None:
 def test_a_route_s_own_history_counts_before_the_rows(settings: Settings) -> None:
     with db.writing() as session:
         world.flight(session, on=world.soon(200))
-        classes = read_tariff(session).classes
+        classes = read_tariff(session, clock.now().date()).classes
         history = {("JFK", "LAX", "economy"): {"Y": (50.0, 5.0), "Q": (90.0, 10.0)}}
         start = inventory.Place(clock.now() - timedelta(days=1))
         values = {"classes": classes, "now": clock.now()}

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from portal.kit import db
+from portal.kit import clock, db
 from portal.kit.settings import Settings
 from portal.pricing import service
 from portal.pricing.models import RULE_KINDS, ExchangeRate, FareBrand, FareClassRow, FareRuleRow, Tax
@@ -74,7 +74,7 @@ def test_rules_and_classes_are_loaded_with_their_sources(settings: Settings) -> 
     with db.writing() as session:
         service.ensure_reference_rows(session)
         assert session.scalar(select(FareRuleRow.factor_bp).where(FareRuleRow.key == "load-90")) == 20_000
-        tariff = service.read_tariff(session)
+        tariff = service.read_tariff(session, clock.now().date())
     assert [one.letter for one in tariff.classes["economy"]] == ["Y", "B", "M", "H", "K", "Q"]
     assert tariff.class_factors("economy")[-1] == 10_000
 

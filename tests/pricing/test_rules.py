@@ -25,16 +25,20 @@ CABINS = ("economy", "premium", "business", "first")
 BRANDS = ("Basic", "Standard", "Flex")
 
 
+def without_days(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if not name.startswith("valid_")}
+
+
 def reference_book() -> PriceBook:
     """The price book of the reference rows, without a database."""
     here = Path(service.HERE)
-    brands = [Brand(**row) for row in service._rows(FareBrand.__table__, here / "brands.csv")]
+    brands = [Brand(**without_days(row)) for row in service._rows(FareBrand.__table__, here / "brands.csv")]
     taxes = [service._tax(Tax(**row)) for row in service._rows(Tax.__table__, here / "taxes.csv")]
     rates = service._rows(ExchangeRate.__table__, here / "rates.csv")
     rules = [FareRule(**without_source(row)) for row in service._rows(FareRuleRow.__table__, here / "fare_rules.csv")]
     classes: dict[str, list[FareClass]] = {}
     for row in service._rows(FareClassRow.__table__, here / "fare_classes.csv"):
-        classes.setdefault(row.pop("cabin"), []).append(FareClass(**row))
+        classes.setdefault(row.pop("cabin"), []).append(FareClass(**without_days(row)))
     return PriceBook(
         {(one.cabin, one.brand): one for one in brands},
         tuple(taxes),

@@ -16,13 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, insert
+from sqlalchemy import ColumnElement, delete, func, insert, inspect, select
 from sqlalchemy.orm import Session
 
 from portal.flights.models import Flight, FlightCabin, SeatClaim
 from portal.kit import clock, db
 from portal.kit.settings import Settings
-from portal.pricing.models import RULE_KINDS, FareRuleRow
+from portal.pricing.models import RULE_KINDS, FareBrand, FareClassRow, FareRuleRow
 from portal.pricing.rules import Party, PriceBook, Quote, Sale, SegmentFare, quote
 from portal.pricing.service import forget_books, load_book
 from portal.search import queries, service
@@ -121,14 +121,42 @@ def rule(rng: Random, number: int) -> dict[str, object]:
     return row
 
 
-def set_rules(session: Session, seed: int) -> None:
-    """Replace the price rules by some made from `seed`."""
+def set_rules(session: Session, seed: int) -> tuple[int, ...]:
+    """Replace the price rules by some made from `seed`, and give Basic and two booking classes other days of sale.
+
+    Returns what those three have to cost today.
+    """
     rng = Random(seed)
     session.execute(delete(FareRuleRow))
     kinds = len(RULE_KINDS)
     for number in range(rng.choice((0, kinds, 2 * kinds, 3 * kinds))):
         session.execute(insert(FareRuleRow).values(**rule(rng, number)))
+    basic = versions(session, rng, FareBrand, FareBrand.brand == "Basic", highest=20_000)
+    classes = [versions(session, rng, FareClassRow, FareClassRow.letter == one, highest=20_000) for one in "BK"]
     forget_books()
+    return (basic, *classes)
+
+
+def versions(
+    session: Session, rng: Random, model: type[FareBrand | FareClassRow], which: ColumnElement[bool], *, highest: int
+) -> int:
+    """Let a row of economy have versions before, on and after this day; returns the factor of the one in force."""
+    own = session.scalars(select(model).where(model.cabin == "economy", which).limit(1)).one()
+    kept = {column.key: getattr(own, column.key) for column in inspect(model).columns}
+    session.execute(delete(model).where(model.cabin == "economy", which))
+    ends = (-1 - rng.randint(0, 3), rng.randint(0, 3))
+    spans = ((-400, ends[0]), (ends[0] + 1, ends[1]), (ends[1] + 1, None))
+    factors = [rng.randint(2_000, highest) for _ in spans]
+    for (first, last), factor in zip(spans, factors, strict=True):
+        days = {"valid_from": world.soon(first), "valid_to": None if last is None else world.soon(last)}
+        session.execute(insert(model).values(**{**kept, **days, "factor_bp": factor}))
+    return factors[1]
+
+
+def in_force(book: PriceBook) -> tuple[int, ...]:
+    """Return what the book of today says of those three."""
+    classes = {one.letter: one.factor_bp for one in book.tariff.classes["economy"]}
+    return book.brand("economy", "Basic").factor_bp, classes["B"], classes["K"]
 
 
 @st.composite
@@ -296,9 +324,10 @@ def test_every_way_and_only_ways(euro_settings: Settings) -> None:
     def same(timetable: list[Plan], asked: Criteria, seed: int) -> None:
         with db.writing() as session:
             numbers = plant(session, timetable)
-            set_rules(session, seed)
+            planted = set_rules(session, seed)
         with db.reading() as session:
             book = load_book(session)
+            assert in_force(book) == planted
             expected = {ids: (total, minutes) for ids, total, minutes in oracle(load_book(session), timetable, asked)}
             found = every_page(session, asked, euro_settings)
         ways = [tuple(numbers[segment.flight_id] for segment in one.segments) for one in found]
@@ -327,9 +356,10 @@ def test_sql_and_python_come_to_the_same_integers(euro_settings: Settings) -> No
         wish = SliceWish(*rng.choice((("JFK", "LAX"), ("JFK", "LHR"))), DAY)
         with db.writing() as session:
             plant(session, [likely(rng, number) for number in range(1, 25)])
-            set_rules(session, seed)
+            planted = set_rules(session, seed)
         with db.reading() as session:
             book = load_book(session)
+            assert in_force(book) == planted
             found = service.search(session, Criteria((wish,), party, sort="price"), settings=euro_settings)
             asked = asked_of(session, Criteria((wish,), party, sort="price"), euro_settings)
             ways = queries.ways(session, asked).ways

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from portal.kit import clock, db
 from portal.pricing import service as pricing
-from portal.pricing.models import ExchangeRate, FareBrand, FareRuleRow, Tax
+from portal.pricing.models import ExchangeRate, FareRuleRow, Tax
 from portal.seats import service as seats
 from portal.seats.models import SeatPrice
 from portal.tariffs import queries, rules
@@ -181,17 +181,8 @@ def test_a_rate_from_tomorrow_does_not_hold_today(admin: TestClient) -> None:
     assert admin.post("/admin/prices/rates/EUR~2026-01-01", data=sent).status_code == 303
     assert makers.one("select millionths_per_usd from exchange_rates where valid_from = :on", on=SOON) == 910_000
     with db.reading() as session:
-        assert pricing.read_book(session).rates["EUR"] == 860_000
-
-
-def test_a_brand_changes_at_once_and_the_audit_keeps_what_it_was(admin: TestClient) -> None:
-    with db.reading() as session:
-        brand = session.get_one(FareBrand, ("economy", "Standard"))
-    sent = form("brands", brand, factor_bp="125")
-    assert admin.post("/admin/prices/brands/economy~Standard", data=sent).status_code == 303
-    assert makers.one("select factor_bp from fare_brands where cabin = 'economy' and brand = 'Standard'") == 12_500
-    ((_action, before, after),) = audited()
-    assert (before["factor_bp"], after["factor_bp"]) == (brand.factor_bp, 12_500)
+        assert pricing.read_book(session, clock.now().date()).rates["EUR"] == 860_000
+        assert pricing.read_book(session, SOON).rates["EUR"] == 910_000
 
 
 def test_a_seat_s_price_has_versions_too(admin: TestClient) -> None:
