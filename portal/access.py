@@ -97,6 +97,18 @@ GET POST    /account/register                                       anyone
 GET POST    /account/sign-in                                        anyone
 POST        /account/sign-out                                       anyone
 GET POST    /account                                                account
+GET POST    /account/check-mail                                     anyone
+GET POST    /account/verify-email                                   anyone
+GET POST    /account/forgot-password                                anyone
+GET POST    /account/reset-password                                 anyone
+GET POST    /account/change-address                                 anyone
+GET POST    /account/unlock                                         anyone
+POST        /account/password-hint                                  anyone
+GET         /account/security                                       account
+GET POST    /account/password                                       account
+GET POST    /account/email                                          account
+POST        /account/devices/end                                    account
+POST        /account/devices/{id}/end                               own
 GET         /account/trips                                          account
 GET POST    /account/preferences                                    account
 POST        /account/favourites                                     account
@@ -106,6 +118,10 @@ POST        /account/travellers/{id}/delete                         own
 GET         /account/watches                                        account
 POST        /account/watches/waits/{id}                             own
 POST        /account/watches/alerts/{id}                            own
+GET         /account/api-keys                                       account
+GET POST    /account/api-keys/new                                   account
+POST        /account/api-keys/{id}/revoke                           own
+POST        /account/api-keys/programs/{id}/end                     own
 
 # the back office
 GET         /admin                                                  staff
@@ -194,6 +210,11 @@ POST        /api/auth/register                                      anyone
 POST        /api/auth/login                                         anyone
 POST        /api/auth/refresh                                       anyone
 POST        /api/auth/logout                                        anyone
+POST        /api/auth/verify-email                                  anyone
+POST        /api/auth/resend-verification                           anyone
+POST        /api/auth/forgot-password                               anyone
+POST        /api/auth/reset-password                                anyone
+POST        /api/auth/change-password                               account
 GET PATCH   /api/me                                                 account
 GET POST    /api/me/travellers                                      account
 PUT DELETE  /api/me/travellers/{id}                                 own

@@ -50,6 +50,7 @@ import portal.tariffs.pages
 import portal.tickets.api
 import portal.tickets.pages
 import portal.tokens.api
+import portal.tokens.pages
 import portal.trips.api
 import portal.trips.pages
 import portal.watches.api
@@ -88,6 +89,7 @@ ROUTES: list[BaseRoute] = [
     *portal.payments.pages.routes,
     *portal.accounts.entrance.routes,
     *portal.accounts.pages.routes,
+    *portal.tokens.pages.routes,
     *portal.places.pages.routes,
     *portal.analytics.pages.routes,
     *portal.staff.pages.routes,

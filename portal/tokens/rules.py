@@ -50,9 +50,8 @@ FOR_STAFF = (
     "promotions:read",
     "jobs:read",
     "jobs:write",
-    "audit:read",
 )
-FOR_ADMIN = ("promotions:write", "users:read", "users:write")
+FOR_ADMIN = ("promotions:write",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +161,6 @@ def scope_words() -> dict[str, str]:
         "promotions:write": _("Make and change promotions"),
         "jobs:read": _("Read the jobs"),
         "jobs:write": _("Retry and drop jobs"),
-        "audit:read": _("Read the audit trail"),
-        "users:read": _("Read accounts"),
-        "users:write": _("Change accounts"),
     }
 
 
