@@ -7,6 +7,7 @@ import getpass
 import gzip
 import io
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,7 +30,7 @@ from portal.disruptions import queries as disruption_queries
 from portal.flights import service as flights
 from portal.flights.errors import TimetableRefused
 from portal.flights.forms import timetable_rows
-from portal.kit import clock, db, ids, logs
+from portal.kit import audit, clock, db, ids, logs, privileges
 from portal.kit.errors import ConfigurationError, Invalid
 from portal.kit.settings import ROOT, Settings, read
 from portal.kit.validation import parse
@@ -41,6 +42,8 @@ from portal.seats import queries as seat_queries
 from portal.seats import service as seats
 from portal.tariffs import queries as tariff_queries
 from portal.tickets import queries as ticket_queries
+from portal.trail import queries as trail_queries
+from portal.trail.rules import read_head
 from portal.watches import queries as watch_queries
 
 # Each step brings one room's part of the demo up to date, and returns how many rows that added, if it counts them.
@@ -64,16 +67,18 @@ BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (
     disruption_queries.broken_changes,
     ticket_queries.broken_papers,
     tariff_queries.broken_promotions,
+    trail_queries.broken_trail,
     watch_queries.broken_waits,
 )
 
 
 def migrate(settings: Settings, _: argparse.Namespace) -> int:
-    """Bring the schema up to date; safe to run from several machines at once."""
+    """Bring the schema up to date, and who may do what in it; safe to run from several machines at once."""
     config = Config()
     config.set_main_option("script_location", str(ROOT / "migrations"))
-    config.attributes["url"] = db.url_of(settings.database_url)
+    config.attributes["url"] = db.url_of(settings.database_owner_url or settings.database_url)
     command.upgrade(config, "head")
+    privileges.give(db.url_of(settings.database_owner_url), db.url_of(settings.database_url))
     print("The schema is up to date.")
     return 0
 
@@ -217,6 +222,38 @@ def all_findings(session: Session) -> list[Finding]:
     return [finding for broken in BOOKS for finding in broken(session)]
 
 
+def audit_head(settings: Settings, _: argparse.Namespace) -> int:
+    """Print the newest link of the audit trail: kept elsewhere, it shows later whether the chain is still the same."""
+    db.connect(settings)
+    with db.reading() as session:
+        found = trail_queries.chain(session)
+    print(found.head or "Nothing is sealed yet.")
+    return 0 if found.head else 1
+
+
+def audit_verify(settings: Settings, given: argparse.Namespace) -> int:
+    """Check the audit trail link by link; names the first that does not hold and exits with 1."""
+    db.connect(settings)
+    with db.writing() as session:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        session.execute(text("set transaction read only"))
+        session.execute(text("set local statement_timeout = '10min'"))
+        chain = trail_queries.chain(session)
+        found = trail_queries.verify(session, head=given.head, progress=_links)
+    if found.broken:
+        print(f"The audit trail does not hold: {found.broken}.")
+        return 1
+    print(f"The audit trail holds: {found.checked:,} links, {found.first:,} to {found.last:,}.")
+    print(f"Sealed last: {chain.sealed_at or 'never'}; waiting: {chain.waiting:,} entries, {chain.waiting_seconds} s.")
+    print(f"Head: {chain.head}" if chain.head else "There is no head yet.")
+    return 0
+
+
+def _links(checked: int) -> None:
+    if checked % 100_000 == 0:
+        print(f"{checked:,} links hold", file=sys.stderr, flush=True)
+
+
 def analytics_rebuild(settings: Settings, _: argparse.Namespace) -> int:
     """Redo every day's roll-up from bookings and flights; the dashboard stays open meanwhile."""
     db.connect(settings)
@@ -250,6 +287,10 @@ def parser() -> argparse.ArgumentParser:
     timetable = _verb(schedule, "import", schedule_import)
     timetable.add_argument("file", type=Path)
     timetable.add_argument("--dry-run", action="store_true", help="check and count, but keep nothing")
+    trail = verbs.add_parser("audit", help="the audit trail").add_subparsers(dest="what", required=True)
+    _verb(trail, "head", audit_head)
+    proof = _verb(trail, "verify", audit_verify)
+    proof.add_argument("--head", type=read_head, help="a head that `portal audit head` printed earlier")
     user = verbs.add_parser("user", help="people with accounts").add_subparsers(dest="what", required=True)
     person = _verb(user, "create", user_create)
     person.add_argument("--email", required=True)
@@ -281,7 +322,12 @@ def main(words: Sequence[str] | None = None) -> int:
         print(wrong, file=sys.stderr)
         return 2
     logs.configure(settings)
-    code: int = given.run(settings, given)
+    came = logs.caller.set(f"{getpass.getuser()}@{socket.gethostname()}")
+    try:
+        with audit.by("cli"):
+            code: int = given.run(settings, given)
+    finally:
+        logs.caller.reset(came)
     return code
 
 

@@ -42,13 +42,24 @@ def services() -> Iterator[TestServices]:
 @pytest.fixture(scope="session")
 def template(services: TestServices) -> str:
     """The name of a migrated database with the small world of tests/world.py in it, to be copied."""
-    settings = Settings(database_url=services.postgres.url)
+    settings = Settings(database_url=services.postgres.serving_url, database_owner_url=services.postgres.url)
     cli.migrate(settings, None)  # type: ignore[arg-type]  # migrate takes no words
+    let_tests_make_tables(settings)
     db.connect(settings)
     with db.writing() as session:
         world.build(session)
     db.disconnect()
     return str(services.postgres.database)
+
+
+def let_tests_make_tables(settings: Settings) -> None:
+    """Give the serving role what tests do and the portal does not: make tables, and empty any but the audit trail's."""
+    engine = create_engine(settings.database_owner_url)
+    with engine.begin() as connection:
+        connection.execute(text("grant create on schema public to portal_app"))
+        connection.execute(text("grant truncate on all tables in schema public to portal_app"))
+        connection.execute(text("revoke truncate on audit_entries, audit_seals from portal_app"))
+    engine.dispose()
 
 
 @pytest.fixture
@@ -60,7 +71,8 @@ def settings(services: TestServices, template: str, tmp_path: Path) -> Iterator[
         # As files: block by block through the log takes twenty times as long.
         connection.execute(text(f'create database "{name}" template "{template}" strategy file_copy'))
     made = Settings(
-        database_url=services.postgres.url_for(name),
+        database_url=services.postgres.url_for(name, services.postgres.serving_role),
+        database_owner_url=services.postgres.url_for(name),
         redis_url=services.redis.url,
         mail_dir=str(tmp_path / "mail"),
         rate_limit_enabled=False,

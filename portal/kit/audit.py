@@ -102,7 +102,7 @@ class Secret:
 
 
 # Union, because a string cannot be joined with |: the type names itself.
-Value: TypeAlias = Union[str, int, float, bool, None, Personal, Sequence["Value"], Mapping[str, "Value"]]  # noqa: UP007
+Value: TypeAlias = Union[str, int, float, bool, Personal, Sequence["Value"], Mapping[str, "Value"], None]  # noqa: UP007
 Told: TypeAlias = Mapping[str, Value] | None
 
 # Names are whole names, in the wire's spelling; a name that is not here is as its value's type says.

@@ -22,6 +22,7 @@ class Settings:
     env: str = "development"
     database_url: str = "postgresql+psycopg://127.0.0.1:5432/portal"
     database_read_url: str = ""
+    database_owner_url: str = ""
     database_pool: int = 5
     redis_url: str = "redis://127.0.0.1:6379/0"
     secret_key: str = DEVELOPMENT_SECRET
@@ -59,12 +60,19 @@ class Settings:
     log_format: str = "text"
     log_file: str = ""
     log_retention_days: int = 30
+    audit_retention_days: int = 2555
     hold_minutes: int = 15
     offer_minutes: int = 30
     currency: str = "USD"
     threads: int = 4
     worker_processes: int = 2
     job_lease_seconds: int = 30
+    staff_second_factor: bool = False
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_name: str = ""
+    oidc_timeout_seconds: int = 5
     demo: bool = False
     sandbox_payments: bool = True
     stripe_secret_key: str = ""
@@ -78,6 +86,11 @@ class Settings:
         return self.env == "production"
 
     @property
+    def oidc_label(self) -> str:
+        """The name of the other place where people may sign in, or nothing where there is none."""
+        return (self.oidc_name or self.oidc_issuer.split("//")[-1].split("/")[0]) if self.oidc_issuer else ""
+
+    @property
     def secure_cookies(self) -> bool:
         """True where browsers reach the portal by https only."""
         return self.base_url.startswith("https://")
@@ -88,11 +101,12 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
 
     In development a `.env` file beside the project fills what the environment leaves open. Raises ConfigurationError,
     in one plain sentence, for a value of the wrong kind and, in production, for a missing, default or short secret.
-    The sandbox gateway is closed in production unless it is opened by name.
+    In production the sandbox gateway is closed, and staff need a second factor, unless it is said otherwise by name.
     """
     source = dict(environment if environment is not None else {**_dotenv(), **os.environ})
     if source.get("PORTAL_ENV", "").strip() == "production":
         source.setdefault("PORTAL_SANDBOX_PAYMENTS", "false")
+        source.setdefault("PORTAL_STAFF_SECOND_FACTOR", "true")
     settings = Settings(**{f.name: _value(f, source) for f in fields(Settings) if f"PORTAL_{f.name.upper()}" in source})
     if settings.email_provider not in ("smtp", "sendgrid", "file"):
         raise ConfigurationError(f"PORTAL_EMAIL_PROVIDER is {settings.email_provider!r}; use smtp, sendgrid or file.")

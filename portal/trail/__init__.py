@@ -1,1 +1,4 @@
-"""The audit trail as staff read it: searched, exported, proven whole; it changes nothing in it."""
+"""The audit trail as staff read it: searched, sealed into a chain, proven whole; it changes no entry.
+
+Retention takes whole sealed stretches from the old end, and leaves a record of it in the chain.
+"""
