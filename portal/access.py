@@ -95,7 +95,27 @@ POST        /fare-alerts/{token}/begin                              link
 # accounts
 GET POST    /account/register                                       anyone
 GET POST    /account/sign-in                                        anyone
+GET POST    /account/sign-in/passkey                                anyone
+GET POST    /account/sign-in/second                                 anyone
+GET POST    /account/sign-in/second/passkey                         anyone
+GET         /account/sign-in/provider                               anyone
+GET         /account/sign-in/provider/back                          anyone
 POST        /account/sign-out                                       anyone
+GET POST    /account/confirm                                        account
+GET POST    /account/confirm/passkey                                account
+GET         /account/security/factors                               account
+GET POST    /account/security/authenticator                         account
+POST        /account/security/authenticator/name                    account
+POST        /account/security/authenticator/remove                  account
+GET         /account/security/passkeys/new                          account
+POST        /account/security/passkeys                              account
+POST        /account/security/passkeys/{id}/name                    own
+POST        /account/security/passkeys/{id}/remove                  own
+POST        /account/security/codes                                 account
+POST        /account/security/codes/file                            account
+POST        /account/security/browsers                              account
+POST        /account/security/browsers/{id}                         own
+POST        /account/security/identities/{id}/remove                own
 GET POST    /account                                                account
 GET POST    /account/check-mail                                     anyone
 GET POST    /account/verify-email                                   anyone

@@ -23,6 +23,8 @@ import portal.access
 import portal.accounts.api
 import portal.accounts.entrance
 import portal.accounts.pages
+import portal.accounts.proofs
+import portal.accounts.security
 import portal.analytics.api
 import portal.analytics.pages
 import portal.booking.api
@@ -33,6 +35,7 @@ import portal.checkin.pages
 import portal.disruptions.api
 import portal.disruptions.pages
 import portal.disruptions.queries
+import portal.factors.pages
 import portal.flights.api
 import portal.kit.docs
 import portal.kit.health
@@ -52,6 +55,7 @@ import portal.tickets.pages
 import portal.tokens.api
 import portal.tokens.pages
 import portal.trips.api
+import portal.trips.changing
 import portal.trips.pages
 import portal.watches.api
 import portal.watches.pages
@@ -85,10 +89,14 @@ ROUTES: list[BaseRoute] = [
     *portal.booking.pages.routes,
     *portal.booking.paying.routes,
     *portal.trips.pages.routes,
+    *portal.trips.changing.routes,
     *portal.tickets.pages.routes,
     *portal.payments.pages.routes,
     *portal.accounts.entrance.routes,
+    *portal.accounts.proofs.routes,
+    *portal.factors.pages.routes,
     *portal.accounts.pages.routes,
+    *portal.accounts.security.routes,
     *portal.tokens.pages.routes,
     *portal.places.pages.routes,
     *portal.analytics.pages.routes,
@@ -130,8 +138,10 @@ def create_app(settings: Settings) -> Starlette:
     app.state.settings = settings
     app.state.admit = portal.access.admit
     app.state.viewer_from_session = portal.accounts.entrance.viewer_from_session
+    app.state.note_proof = portal.accounts.entrance.note_proof
     app.state.viewer_from_token = portal.accounts.api.viewer_from_token
     app.state.changed_by_airline = portal.disruptions.queries.open_changes
+    app.state.carrier_fault = portal.disruptions.queries.fault_of
     return app
 
 

@@ -19,6 +19,7 @@ from portal.factors.errors import HalfWayLapsed, OfferLapsed, UnknownFactor, Wro
 from portal.factors.models import (
     Authenticator,
     HalfSignIn,
+    Identity,
     Passkey,
     RecoveryCode,
     RememberedBrowser,
@@ -102,7 +103,7 @@ def tell(session: Session, user_id: UUID, kind: str, **facts: object) -> None:
         queue="mail",
         userId=str(user_id),
         kind=kind,
-        facts=facts,
+        facts={"at": clock.now().isoformat(), **facts},
     )
 
 
@@ -244,6 +245,35 @@ def forget(session: Session, user_id: UUID, browser_id: UUID | None = None) -> N
     found = session.scalars(gone.returning(RememberedBrowser.id)).all()
     if browser_id is not None and not found:
         raise UnknownFactor()
+
+
+# ── accounts elsewhere ────────────────────────────────────────────────────────────────────────────────────
+
+
+def linked(session: Session, issuer: str, subject: str) -> UUID | None:
+    """Return whose account a provider's `subject` signs in to, and note that it did."""
+    row = update(Identity).where(Identity.issuer == issuer, Identity.subject == subject)
+    user_id: UUID | None = session.scalar(row.values(used_at=clock.now()).returning(Identity.user_id))
+    return user_id
+
+
+def link(session: Session, user_id: UUID, *, issuer: str, subject: str, email: str) -> bool:
+    """Let a provider's account sign in to this one, and tell the owner; False when it signs in to another already."""
+    row = upsert(Identity).values(user_id=user_id, issuer=issuer, subject=subject, email=email, used_at=clock.now())
+    if session.scalar(row.on_conflict_do_nothing().returning(Identity.id)) is None:
+        return linked(session, issuer, subject) == user_id
+    audit.record(session, "identity.link", "user", user_id, actor_id=user_id, after={"issuer": issuer})
+    tell(session, user_id, "identity_linked", issuer=issuer, email=email)
+    return True
+
+
+def unlink(session: Session, user_id: UUID, identity_id: UUID) -> None:
+    """Let a provider's account sign in here no more; raises UnknownFactor for one of another's."""
+    row = delete(Identity).where(Identity.id == identity_id, Identity.user_id == user_id)
+    issuer = session.scalar(row.returning(Identity.issuer))
+    if issuer is None:
+        raise UnknownFactor()
+    audit.record(session, "identity.unlink", "user", user_id, actor_id=user_id, before={"issuer": issuer})
 
 
 # ── housekeeping ──────────────────────────────────────────────────────────────────────────────────────────
