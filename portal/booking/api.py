@@ -85,10 +85,8 @@ def create(request: Request, body: NewBooking) -> Response:
     with db.writing() as session:
         booking = service.hold(session, wish, body.wish())
     token = None if request.viewer else grants.booking_token(request.settings, booking.reference)
-    with db.reading() as session:
-        view = booking_view(session, booking.reference)
     location = {"Location": f"/api/bookings/{booking.reference}"}
-    return JSONResponse(_wire(view, token), 201, headers=location)
+    return JSONResponse(_wire(booking, token), 201, headers=location)
 
 
 def _offer(request: Request, at: int, token: str) -> Offer:

@@ -157,7 +157,10 @@ class NewPayment(Wire):
 
 @dataclass(frozen=True, slots=True)
 class HoldWish:
-    """What is to be held: an offer for each slice in order of travel, and the key that makes it one booking."""
+    """What is to be held: an offer for each slice in order of travel, and the key that makes it one booking.
+
+    `email` is where news of it may go before anybody is named.
+    """
 
     offers: tuple[Offer, ...]
     key: str
@@ -166,6 +169,7 @@ class HoldWish:
     minutes: int = 15
     expected: Money | None = None
     promo_code: str | None = None
+    email: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

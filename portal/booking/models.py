@@ -268,26 +268,36 @@ class Coupon(Base):
     status: Mapped[str] = mapped_column(server_default="open")
 
 
-# A booking's parts in one go: what a buyer waits for is the number of questions, not of rows.
-PARTS = text(
+# A booking with its parts in one go: what a buyer waits for is the number of questions, not of rows. No row comes back,
+# and nothing was made, where the key or the reference is taken; whoever makes the same at this moment is waited for.
+# The deadline is the same instant as that of the claims: now() stands still within a transaction.
+HOLD = text(
     """
-    with sold as (
+    with made as (
+        insert into bookings (id, reference, user_id, contact_email, contact_phone, currency, total_minor, locale,
+            idempotency_key, fingerprint, expires_at)
+        values (:id, :reference, cast(:user_id as uuid), :contact_email, :contact_phone, :currency, :total_minor,
+            :locale, :idempotency_key, :fingerprint, now() + make_interval(mins => :minutes))
+        on conflict do nothing returning id, expires_at, created_at
+    ), sold as (
         insert into booking_slices (booking_id, position, origin, destination, cabin, brand, booking_class, fare_basis,
             conditions, pricing)
-        select :id, position, origin, destination, cabin, brand, booking_class, fare_basis, conditions, pricing
-        from jsonb_populate_recordset(null::booking_slices, cast(:slices as jsonb))
+        select made.id, position, origin, destination, cabin, brand, booking_class, fare_basis, conditions, pricing
+        from made, jsonb_populate_recordset(null::booking_slices, cast(:slices as jsonb))
     ), flown as (
         insert into booking_segments (booking_id, slice_position, position, flight_id)
-        select :id, slice_position, position, flight_id
-        from jsonb_populate_recordset(null::booking_segments, cast(:segments as jsonb))
+        select made.id, slice_position, position, flight_id
+        from made, jsonb_populate_recordset(null::booking_segments, cast(:segments as jsonb))
     ), who as (
         insert into passengers (id, booking_id, position, type, given_name, family_name, ticket_name, date_of_birth)
-        select id, :id, position, type, given_name, family_name, ticket_name, date_of_birth
-        from jsonb_populate_recordset(null::passengers, cast(:passengers as jsonb))
+        select who.id, made.id, position, type, given_name, family_name, ticket_name, date_of_birth
+        from made, jsonb_populate_recordset(null::passengers, cast(:passengers as jsonb)) who
+    ), priced as (
+        insert into charges (booking_id, position, passenger_id, slice_position, code, label, amount_minor)
+        select made.id, position, passenger_id, slice_position, code, label, amount_minor
+        from made, jsonb_populate_recordset(null::charges, cast(:charges as jsonb))
     )
-    insert into charges (booking_id, position, passenger_id, slice_position, code, label, amount_minor)
-    select :id, position, passenger_id, slice_position, code, label, amount_minor
-    from jsonb_populate_recordset(null::charges, cast(:charges as jsonb))
+    select expires_at, created_at from made
     """
 )
 # Numbered for the first flight's airline, in the passengers' order.

@@ -1,28 +1,24 @@
-"""Rows of a booking: lock it, make it with its parts, put lines on it and take them off, write down an amendment.
+"""Rows of a booking: lock it, put lines on it and take them off, write down an amendment.
 
 Who calls decides what may be done; here it is only done. Every caller locks the booking's row first.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_or_not
 from sqlalchemy.orm import Session
 
 from portal.booking import errors, rules
-from portal.booking.forms import HoldWish, NameWish
+from portal.booking.forms import NameWish
 from portal.booking.models import (
     EXCHANGE,
     ISSUE,
-    PARTS,
     VOID,
     Amendment,
     Booking,
@@ -34,14 +30,11 @@ from portal.booking.models import (
     Slice,
     Ticket,
 )
-from portal.flights.queries import FlightView
 from portal.kit import ids
 from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
 from portal.payments import queries as payment_queries
-from portal.search.rules import Offer
 
-REFERENCE_TRIES = 20
 UNUSED = ("open", "checked_in")
 
 
@@ -94,83 +87,9 @@ def locked_amendment(session: Session, amendment_id: UUID) -> tuple[Booking, Ame
     return booking, amendment
 
 
-def fingerprint(offers: Iterable[Offer]) -> str:
-    """Return what tells one choice of offers from another."""
-    return hashlib.sha256("\n".join(offer.token for offer in offers).encode()).hexdigest()
-
-
-def insert(session: Session, wish: HoldWish, names: NameWish | None) -> Booking:
-    """Make the booking's row under a fresh reference."""
-    values = {
-        "user_id": wish.user_id,
-        "contact_email": names.email if names else None,
-        "contact_phone": names.phone if names else None,
-        "currency": wish.offers[0].currency,
-        "total_minor": sum(offer.total_minor for offer in wish.offers),
-        "locale": wish.locale,
-        "idempotency_key": wish.key,
-        "fingerprint": fingerprint(wish.offers),
-        # The same instant as the claims': now() stands still within a transaction.
-        "expires_at": in_minutes(wish.minutes),
-    }
-    for _try in range(REFERENCE_TRIES):
-        row = insert_or_not(Booking).values(**values, reference=ids.reference())
-        fresh = row.on_conflict_do_nothing(index_elements=["reference"]).returning(Booking)
-        made: Booking | None = session.scalar(fresh)
-        if made is not None:
-            return made
-    raise RuntimeError("no free booking reference was found")
-
-
 def in_minutes(minutes: int) -> Any:
     """Return the instant so many minutes from now, by the database's clock."""
     return func.now() + func.make_interval(0, 0, 0, 0, 0, minutes)
-
-
-def insert_parts(
-    session: Session, booking: Booking, offers: Sequence[Offer], passengers: Sequence[dict[str, Any]]
-) -> None:
-    """Make the booking's slices, segments, passengers and charges, in one question."""
-    segments = [
-        {"slice_position": at, "position": place, "flight_id": flight}
-        for at, offer in enumerate(offers)
-        for place, flight in enumerate(offer.flight_ids)
-    ]
-    parts = {
-        "slices": [{"position": at, **rules.slice_fields(offer)} for at, offer in enumerate(offers)],
-        "segments": segments,
-        "passengers": passengers,
-        "charges": _charge_rows(passengers, offers),
-    }
-    told = {name: json.dumps(rows, default=str) for name, rows in parts.items()}
-    session.execute(PARTS, {"id": booking.id, **told})
-
-
-def _charge_rows(passengers: Sequence[dict[str, Any]], offers: Sequence[Offer]) -> list[dict[str, Any]]:
-    return [
-        {
-            "position": position,
-            "passenger_id": passengers[who]["id"],
-            "slice_position": at,
-            "code": line.code,
-            "label": line.label,
-            "amount_minor": line.amount_minor,
-        }
-        for position, (who, at, line) in enumerate(rules.printed_lines(offers))
-    ]
-
-
-def passenger_rows(
-    party: Sequence[str], names: NameWish | None, flights: Iterable[Iterable[FlightView]]
-) -> list[dict[str, Any]]:
-    """Return a row for each of the party, named where names came along; raises Invalid."""
-    rows: list[dict[str, Any]] = [{"id": uuid4(), "position": at, "type": kind} for at, kind in enumerate(party)]
-    if names is None:
-        return rows
-    check_names(names, party, [flight.departs_on for piece in flights for flight in piece])
-    return [
-        {**row, **rules.name_fields(one)} for row, one in zip(rows, rules.in_party_order(names.passengers), strict=True)
-    ]
 
 
 def check_names(names: NameWish, party: Sequence[str], days: Sequence[date]) -> None:

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from portal.booking import amending, errors, queries, quotes, records, rules
+from portal.booking import amending, errors, making, queries, quotes, records, rules
 from portal.booking.forms import CreditCode, HoldWish, NameWish, PayWish
 from portal.booking.models import Amendment, Booking, Passenger
+from portal.booking.views import BookingView
 from portal.flights.errors import ClaimsLost, FlightClosed
 from portal.flights.queries import FlightView, flights_by_id
 from portal.flights.service import SeatWish, extend_claims, release_claims, require_on_sale, sell_claims, take_seats
@@ -32,27 +33,28 @@ from portal.pricing.discounts import LINE
 from portal.pricing.errors import PromotionRefused
 from portal.search.rules import Offer
 
-SAME_KEY = text("select pg_advisory_xact_lock(hashtextextended(:key, 0))")
 
-
-def hold(session: Session, wish: HoldWish, names: NameWish | None = None) -> Booking:
+def hold(session: Session, wish: HoldWish, names: NameWish | None = None) -> BookingView:
     """Take the seats and return the booking, held; the same key returns the same booking, whatever became of it.
 
     `names` may come along. Raises KeyReused for the same key with other offers, OffersDoNotFit, PriceChanged (not the
     expected total), Invalid (names), SoldOut, FlightClosed. The transaction must be rolled back then. The seats are
     taken last, so that other buyers of the same flight wait as shortly as possible.
     """
-    session.execute(SAME_KEY, {"key": wish.key})
-    known = session.scalar(select(Booking).where(Booking.idempotency_key == wish.key))
-    if known is not None:
-        return _same(known, wish)
+    booking = _same(session, wish) or _fresh(session, wish, names) or _same(session, wish)
+    if booking is None:
+        raise RuntimeError("somebody made a booking with the same key, and it is gone")
+    return booking
+
+
+def _fresh(session: Session, wish: HoldWish, names: NameWish | None) -> BookingView | None:
     flights = _flights(session, wish.offers)
     _check_offers(wish, flights)
-    passengers = records.passenger_rows(wish.offers[0].party.types, names, flights)
-    booking = records.insert(session, wish, names)
-    records.insert_parts(session, booking, wish.offers, passengers)
+    booking = making.make(session, wish, names, flights)
+    if booking is None:
+        return None
     if wish.promo_code:
-        _promote(session, booking, wish.promo_code)
+        booking = _promoted(session, booking, wish.promo_code)
     _check_price(wish, booking)
     seats = wish.offers[0].party.seats
     wishes = [SeatWish(flight, offer.cabin, seats) for offer in wish.offers for flight in offer.flight_ids]
@@ -60,10 +62,13 @@ def hold(session: Session, wish: HoldWish, names: NameWish | None = None) -> Boo
     return booking
 
 
-def _same(known: Booking, wish: HoldWish) -> Booking:
-    if known.fingerprint != records.fingerprint(wish.offers) or known.user_id != wish.user_id:
+def _same(session: Session, wish: HoldWish) -> BookingView | None:
+    known = making.known(session, wish.key)
+    if known is None:
+        return None
+    if known.fingerprint != making.fingerprint(wish.offers) or known.user_id != wish.user_id:
         raise KeyReused(_("This form was used for another booking. Please search again."))
-    return known
+    return queries.booking_by_id(session, known.id)
 
 
 def _check_offers(wish: HoldWish, flights: Sequence[Sequence[FlightView]]) -> None:
@@ -72,7 +77,7 @@ def _check_offers(wish: HoldWish, flights: Sequence[Sequence[FlightView]]) -> No
         raise errors.OffersDoNotFit(no)
 
 
-def _check_price(wish: HoldWish, booking: Booking) -> None:
+def _check_price(wish: HoldWish, booking: BookingView) -> None:
     """Who names a price may name it with or without the promotion; it is never more than that."""
     total = Money(booking.total_minor, booking.currency)
     whole = Money(sum(offer.total_minor for offer in wish.offers), booking.currency)
@@ -93,6 +98,11 @@ def use_promotion(session: Session, reference: str, code: str) -> Booking:
         _promote(session, booking, code)
     session.flush()
     return booking
+
+
+def _promoted(session: Session, booking: BookingView, code: str) -> BookingView:
+    _promote(session, session.get_one(Booking, booking.id), code)
+    return queries.booking_by_id(session, booking.id) or booking
 
 
 def _promote(session: Session, booking: Booking, code: str) -> None:

@@ -139,9 +139,9 @@ def offer_next(session: Session, flight_id: int, cabin: str, *, settings: Settin
 def _offer(session: Session, row: Wait, settings: Settings) -> None:
     flight = flights_by_id(session, [row.flight_id])[row.flight_id]
     offer = _todays_offer(session, row, flight, settings)
-    wish = HoldWish((offer,), f"waiting list {row.id}", row.user_id, row.locale, rules.HOLD_MINUTES)
+    key = f"waiting list {row.id}"
+    wish = HoldWish((offer,), key, row.user_id, row.locale, rules.HOLD_MINUTES, email=row.email)
     held = booking.hold(session, wish)
-    held.contact_email = row.email
     row.state, row.offered_at, row.booking_id = "offered", clock.now(), held.id
     audit.record(session, "waiting_list.offered", "booking", held.reference, after={"seats": row.adults + row.children})
     outbox.post(session, "wait.offered", key=str(row.id), queue="mail", waitId=str(row.id))

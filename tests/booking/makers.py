@@ -10,7 +10,7 @@ from sqlalchemy import text
 from portal.booking import service
 from portal.booking.forms import HoldWish, NameWish, PayWish
 from portal.booking.models import Booking
-from portal.booking.rules import Named
+from portal.booking.rules import BookingView, Named
 from portal.flights.models import Flight
 from portal.kit import db
 from portal.kit.settings import Settings
@@ -44,7 +44,7 @@ def offer(
         return reprice(session, asked, settings=settings)
 
 
-def held(settings: Settings, *offers: Offer, key: str | None = None, user_id: UUID | None = None) -> Booking:
+def held(settings: Settings, *offers: Offer, key: str | None = None, user_id: UUID | None = None) -> BookingView:
     """Hold the offers and commit."""
     with db.writing() as session:
         return service.hold(session, HoldWish(offers, key or uuid4().hex, user_id, minutes=settings.hold_minutes))
@@ -63,7 +63,7 @@ def named(settings: Settings, *offers: Offer, key: str | None = None) -> Booking
         return service.name_passengers(session, booking.reference, wish)
 
 
-def begun(booking: Booking, *, key: str | None = None, method: str = "card") -> UUID:
+def begun(booking: Booking | BookingView, *, key: str | None = None, method: str = "card") -> UUID:
     """Begin a payment and commit; return its id."""
     wish = PayWish(key or uuid4().hex, method, "sandbox")
     with db.writing() as session:
@@ -84,7 +84,7 @@ def confirmed(settings: Settings, *offers: Offer) -> Booking:
     return booking
 
 
-def lapse(booking: Booking) -> None:
+def lapse(booking: Booking | BookingView) -> None:
     """Let the hold's time be over, in the booking and in its claims."""
     with db.writing() as session:
         session.execute(
@@ -102,7 +102,7 @@ def one(statement: str, **values: object) -> object:
         return session.scalar(text(statement), values)
 
 
-def status(booking: Booking) -> object:
+def status(booking: Booking | BookingView) -> object:
     """Return the booking's state as the table has it."""
     return one("select status from bookings where id = :id", id=booking.id)
 

@@ -41,6 +41,21 @@ def counters(flight_id: int) -> tuple[int, int]:
     return (row[0], row[1])
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_what_a_hold_answers_is_what_was_written(settings: Settings, named: bool) -> None:
+    out, on = makers.flight(), makers.flight(origin="LAX", destination="ORD", at=time(15, 0))
+    back = makers.flight(origin="ORD", destination="JFK", on=date(2027, 1, 20))
+    offers = makers.offer(settings, out, on, party=FAMILY), makers.offer(settings, back, party=FAMILY, brand="Flex")
+    names = NameWish(makers.people(FAMILY), "anna@example.com", "+12125550100") if named else None
+    wish = HoldWish(offers, "one-key", locale="de", minutes=20, email=None if named else "waiting@example.com")
+    with db.writing() as session:
+        answered = service.hold(session, wish, names)
+    with db.reading() as session:
+        assert queries.booking_view(session, answered.reference) == answered
+    with db.writing() as session:
+        assert service.hold(session, wish, names) == answered
+
+
 def test_a_family_is_held_named_paid_and_ticketed_to_the_cent(settings: Settings) -> None:
     out, back = makers.flight(), makers.flight(origin="LAX", destination="JFK", on=date(2027, 1, 20))
     offers = [makers.offer(settings, one, party=FAMILY) for one in (out, back)]

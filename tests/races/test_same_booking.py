@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 from portal.booking import service
 from portal.booking.forms import HoldWish, PayWish
 from portal.booking.models import Booking
+from portal.booking.views import BookingView
 from portal.kit import db
 from portal.kit.settings import Settings
 from portal.payments import sandbox
@@ -121,7 +122,7 @@ def test_a_lapsed_hold_paid_late_and_its_next_buyer_share_one_seat(settings: Set
         payment = makers.begun(late)
         makers.lapse(late)
 
-        def take(offer: Offer = offer) -> Booking:
+        def take(offer: Offer = offer) -> BookingView:
             with db.writing() as session:
                 return service.hold(session, HoldWish((offer,), uuid4().hex))
 
