@@ -78,6 +78,7 @@ def _choose_held(session: Session, booking: Booking, kinds: frozenset[str], wish
     records.add_items(session, booking.id, rows)
     records.append_lines(session, booking, quotes.item_lines(session, booking.id, rows))
     booking.total_minor += sum(wish.amount_minor for wish in wishes)
+    records.require_something_due(booking)
     session.flush()
 
 
@@ -128,10 +129,12 @@ def quote_cancellation(
     refund_to: str = "original",
     actor_id: UUID | None,
     waive: bool = False,
+    at_fault: Collection[int] = (),
 ) -> Amendment:
-    """Say what it gives back to cancel everything that is not flown, some travellers, or some directions.
+    """Say what it gives back to cancel everything that is not flown, or some travellers, directions, or both.
 
-    `waive`: the carrier is at fault, so all of it goes back. Nothing is changed. Raises UnknownBooking, NotHeld,
+    With both, these travellers no longer fly these directions; all else stands. `waive`: the carrier is at fault, so
+    all of it goes back; `at_fault`: only on these directions. Nothing is changed. Raises UnknownBooking, NotHeld,
     HoldExpired, Invalid, ActionClosed.
     """
     booking = _confirmed(session, reference)
@@ -142,6 +145,7 @@ def quote_cancellation(
         slice_positions=slice_positions,
         refund_to=refund_to,
         waive=waive,
+        at_fault=at_fault,
     )
     return records.write_down(session, booking, plan, minutes=QUOTE_MINUTES, actor_id=actor_id)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -26,7 +28,7 @@ def apply(session: Session, booking: Booking, amendment: Amendment) -> None:
 
     Raises ClaimsLost or SoldOut where seats are no longer to be had; the transaction (or savepoint) is then undone.
     """
-    before = {"totalMinor": booking.total_minor, "status": booking.status}
+    before: dict[str, audit.Value] = {"totalMinor": booking.total_minor, "status": booking.status}
     if amendment.refund_minor:  # Before the cabins: who pays by the same credit elsewhere locks it before them too.
         _give_money_back(session, booking, amendment)
     DEEDS[amendment.kind](session, booking, amendment)
@@ -54,7 +56,7 @@ def _give_money_back(session: Session, booking: Booking, amendment: Amendment) -
     )
 
 
-def _tell(session: Session, booking: Booking, amendment: Amendment, before: dict[str, object]) -> None:
+def _tell(session: Session, booking: Booking, amendment: Amendment, before: dict[str, audit.Value]) -> None:
     name, key = str(booking.id), str(amendment.id)
     outbox.post(session, "booking.amended", key=key, queue="mail", bookingId=name, amendmentId=key)
     outbox.post(session, "analytics.booking", key=f"{name}:{amendment.number}", bookingId=name)
@@ -96,19 +98,24 @@ def _name_seats(session: Session, booking: Booking, amendment: Amendment, cancel
 
 def _cancellation(session: Session, booking: Booking, amendment: Amendment) -> None:
     plan, now = amendment.payload, clock.now()
-    travellers = [UUID(one) for one in plan["passengers"]]
-    if plan["byTraveller"]:
-        for one in travellers:
-            seating.give_up(session, holder=booking.id, occupant=one)
+    pairs = [(UUID(who), at) for who, at in plan["pairs"]]
+    flights = {at: records.flights_of(session, booking.id, [at]) for _who, at in pairs}
+    for who, flight_id in [(who, one) for who, at in pairs if at not in plan["dropped"] for one in flights[at]]:
+        seating.give_up(session, holder=booking.id, occupant=who, flight_id=flight_id)
     for flight_id, cabin, seats in plan["give"]:
         give_back(session, holder=booking.id, flight_id=flight_id, cabin=cabin, seats=seats)
     records.cancel_items(session, [UUID(one) for one in plan["items"]])
-    flights = records.flights_of(session, booking.id, plan["slices"])
-    records.close_tickets(session, travellers, flights, "refunded" if amendment.refund_minor else "void")
-    if plan["byTraveller"] or plan["whole"]:
-        records.cancel_passengers(session, travellers, now)
-    if not plan["byTraveller"]:
-        records.cancel_slices(session, booking.id, plan["slices"], now)
+    for at, those in flights.items():
+        going = [who for who, place in pairs if place == at]
+        records.close_tickets(session, going, those, "refunded" if amendment.refund_minor else "void")
+    _leave(session, booking, plan, now)
+
+
+def _leave(session: Session, booking: Booking, plan: dict[str, Any], now: datetime) -> None:
+    for who, at in plan["off"]:
+        records.keep_off(session, UUID(who), at)
+    records.cancel_passengers(session, [UUID(one) for one in plan["leaving"]], now)
+    records.cancel_slices(session, booking.id, plan["dropped"], now)
     if plan["whole"]:
         promotions.release(session, holder=booking.id)
         booking.status, booking.ended_at = "cancelled", now
@@ -125,7 +132,7 @@ def _change(session: Session, booking: Booking, amendment: Amendment) -> None:
     sell_claims(session, holder=amendment.id, expected=len(plan["take"]))
     move_claims(session, holder=amendment.id, to=booking.id)
     records.replace_slice(session, booking.id, plan["slice"], plan["sold"], plan["flights"])
-    records.exchange_tickets(session, booking.id)
+    records.exchange_tickets(session, booking.id, plan["slice"])
     records.move_items(session, plan["items"])
 
 

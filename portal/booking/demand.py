@@ -27,6 +27,7 @@ SOLD = text(
         join booking_slices p on p.booking_id = s.booking_id and p.position = s.slice_position and p.cabin = w.cabin
         join bookings b on b.id = p.booking_id and b.status = 'confirmed'
         join passengers g on g.booking_id = b.id and g.type <> 'infant' and g.cancelled_at is null
+            and not (p.position = any(g.stays_off))
         where p.cancelled_at is null group by 1, 2, 3, 4, 5
     ), sums as (
         select origin, destination, cabin, booking_class, sum(seats) as seats, sum(seats * seats) as squares from sold

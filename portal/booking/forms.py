@@ -138,13 +138,14 @@ class CreditCode(Wire):
 class NewPayment(Wire):
     """How to pay: a card by the gateway's token for it, a travel credit by its code, or the gateway's own page.
 
-    Card numbers never come here. `amount` must be the balance; of a credit it may be less, and left out it is all that
-    the credit is good for.
+    Card numbers never come here. `amount` must be the balance, or with `partial` a part of it, the rest to be paid by
+    another; of a credit it may be less anyway, and left out it is all that the credit is good for.
     """
 
     method: Literal["card", "credit", "page"]
-    token: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
-    amount: MoneyWire | None = None
+    token: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(None, examples=["tok_visa"])
+    amount: MoneyWire | None = Field(None, examples=[{"amount": "328.60", "currency": "USD"}])
+    partial: bool = False
 
     @model_validator(mode="after")
     def _is_whole(self) -> NewPayment:
@@ -183,12 +184,13 @@ class NameWish:
 
 @dataclass(frozen=True, slots=True)
 class PayWish:
-    """How to pay: `method` page (the gateway's own) or card (by token); `amount` is what the payer saw."""
+    """How to pay: `method` page (the gateway's own) or card (by token); `amount` is what the payer saw, or a part."""
 
     key: str
     method: str
     gateway: str
     amount: Money | None = None
+    partial: bool = False
 
 
 class PaymentOut(Wire):
@@ -268,7 +270,10 @@ class SliceOut(Wire):
 
 
 class PassengerOut(Wire):
-    """One traveller; `ticketName` is the name as it stands on the ticket."""
+    """One traveller; `ticketName` is the name as it stands on the ticket.
+
+    `notFlying` are the directions (from 0) that this traveller no longer flies while others of the booking do.
+    """
 
     id: UUID
     type: PassengerType
@@ -277,6 +282,7 @@ class PassengerOut(Wire):
     ticket_name: str | None
     ticket_number: str | None
     cancelled: bool
+    not_flying: tuple[int, ...]
 
 
 class ContactOut(Wire):
@@ -368,6 +374,7 @@ def _passenger_out(one: rules.PassengerView) -> PassengerOut:
         ticket_name=one.ticket_name,
         ticket_number=one.ticket_number,
         cancelled=one.cancelled_at is not None,
+        not_flying=one.stays_off,
     )
 
 

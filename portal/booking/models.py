@@ -7,11 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
     CheckConstraint,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
     Index,
+    Integer,
     String,
     UniqueConstraint,
     func,
@@ -118,7 +120,10 @@ class Segment(Base):
 
 
 class Passenger(Base):
-    """One traveller: the name as typed, and the ticket name A–Z derived from it. Unnamed while the form is open."""
+    """One traveller: the name as typed, and the ticket name A–Z derived from it. Unnamed while the form is open.
+
+    `stays_off` are the positions of the directions that this traveller no longer flies while others of the party do.
+    """
 
     __tablename__ = "passengers"
     __table_args__ = (
@@ -136,6 +141,7 @@ class Passenger(Base):
     ticket_name: Mapped[str | None]
     date_of_birth: Mapped[date | None]
     cancelled_at: Mapped[datetime | None]
+    stays_off: Mapped[list[int]] = mapped_column(ARRAY(Integer), server_default="{}")
 
 
 class Amendment(Base):
@@ -318,36 +324,41 @@ ISSUE = text(
     """
 )
 
-# The old tickets' unused coupons are void; what was flown by them stays flown.
+# The old tickets' unused coupons are void; what was flown stays flown. Who stays off the direction keeps the ticket.
 VOID = text(
     """
     with old as (
         update tickets t set status = 'exchanged' from passengers p
         where p.id = t.passenger_id and p.booking_id = :id and p.cancelled_at is null and t.status = 'open'
+          and not (:slice = any(p.stays_off))
         returning t.number
     )
     update coupons set status = 'void' from old where ticket_number = old.number and status in ('open', 'checked_in')
     """
 )
-# New tickets for whoever had one exchanged, with a coupon for each flight that no earlier coupon has served or serves.
+# New tickets for whoever had one exchanged, with a coupon for each of their flights that they have not flown yet.
 EXCHANGE = text(
     """
     with exchanged as (
-        select distinct on (p.id) p.id, p.position, t.number from passengers p join tickets t on t.passenger_id = p.id
+        select distinct on (p.id) p.id, p.position, p.stays_off, t.number
+        from passengers p join tickets t on t.passenger_id = p.id
         where p.booking_id = :id and p.cancelled_at is null and t.status = 'exchanged'
+          and not exists (select from tickets o where o.passenger_id = p.id and o.status = 'open')
         order by p.id, t.issued_at desc, t.number desc
     ), due as (
-        select s.flight_id, row_number() over (order by s.slice_position, s.position) - 1 as position
-        from booking_segments s
+        select x.id, s.flight_id,
+               row_number() over (partition by x.id order by s.slice_position, s.position) - 1 as position
+        from exchanged x join booking_segments s on s.booking_id = :id and not (s.slice_position = any(x.stays_off))
         join booking_slices l on l.booking_id = s.booking_id and l.position = s.slice_position
-        where s.booking_id = :id and l.cancelled_at is null and not exists (
-            select from coupons c join exchanged x on x.number = c.ticket_number
-            where c.flight_id = s.flight_id and c.status = 'flown')
+        where l.cancelled_at is null and not exists (
+            select from coupons c join tickets t on t.number = c.ticket_number
+            where t.passenger_id = x.id and c.flight_id = s.flight_id and c.status = 'flown')
     ), issued as (
         insert into tickets (number, passenger_id, in_exchange_for)
         select substr(number, 1, 3) || lpad(nextval('ticket_serials')::text, 10, '0'), id, number
-        from (select * from exchanged order by position) e returning number
+        from (select * from exchanged order by position) e returning number, passenger_id
     )
-    insert into coupons (ticket_number, position, flight_id) select number, position, flight_id from issued, due
+    insert into coupons (ticket_number, position, flight_id)
+    select i.number, d.position, d.flight_id from issued i join due d on d.id = i.passenger_id
     """
 )

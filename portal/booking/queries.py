@@ -142,14 +142,16 @@ def _passengers(session: Session, booking_id: UUID) -> tuple[PassengerView, ...]
             Passenger.family_name,
             Passenger.ticket_name,
             Passenger.date_of_birth,
-            Ticket.number,
+            Ticket.number.label("ticket_number"),
             Passenger.cancelled_at,
+            Passenger.stays_off,
         )
         .outerjoin(Ticket, (Ticket.passenger_id == Passenger.id) & (Ticket.status != "exchanged"))
         .where(Passenger.booking_id == booking_id)
         .order_by(Passenger.position)
     )
-    return tuple(PassengerView(*row) for row in session.execute(found))
+    rows = session.execute(found).mappings()
+    return tuple(PassengerView(**{**row, "stays_off": tuple(row["stays_off"])}) for row in rows)
 
 
 def _charges(session: Session, booking_id: UUID) -> tuple[ChargeView, ...]:
@@ -205,7 +207,8 @@ BOOKS: dict[str, str] = {
             from bookings b join booking_slices p on p.booking_id = b.id and p.cancelled_at is null
             join booking_segments s on s.booking_id = b.id and s.slice_position = p.position
             join lateral (select count(*) seats from passengers
-                where booking_id = b.id and type <> 'infant' and cancelled_at is null) n on true
+                where booking_id = b.id and type <> 'infant' and cancelled_at is null
+                  and not (p.position = any(stays_off))) n on true
             where b.status = 'confirmed' or (b.status = 'held' and b.expires_at > now())
             union all
             select a.id, (t ->> 0)::bigint, t ->> 1, (t ->> 2)::bigint, false
@@ -245,6 +248,9 @@ BOOKS: dict[str, str] = {
             left join amendments a on a.id = p.purpose and a.state = 'paying'
             where p.payable = b.id and p.state = 'succeeded' and p.applied_at is not null and a.id is null
         ) m on true where b.paid_minor <> m.net""",
+    "what is paid in parts is less than the price": """
+        select reference, 'held, paid ' || paid_minor || ' of ' || total_minor
+        from bookings where status = 'held' and paid_minor > 0 and paid_minor >= total_minor""",
     "what came in for a change waits for it": """
         select b.reference, 'amendment ' || a.number || ' has ' || a.paid_minor || ', came in ' || m.net
         from amendments a join bookings b on b.id = a.booking_id join lateral (
@@ -285,7 +291,8 @@ BOOKS: dict[str, str] = {
         ) is distinct from array(
             select s.flight_id from booking_segments s
             join booking_slices l on l.booking_id = s.booking_id and l.position = s.slice_position
-            where s.booking_id = b.id and l.cancelled_at is null and p.cancelled_at is null order by 1)""",
+            where s.booking_id = b.id and l.cancelled_at is null and p.cancelled_at is null
+              and not (l.position = any(p.stays_off)) order by 1)""",
     "an extra is of somebody who flies, on a flight of the trip": """
         select b.reference, i.kind || ' ' || i.code || ' of ' || coalesce('flight ' || i.flight_id, 'the trip')
         from booking_items i join bookings b on b.id = i.booking_id join passengers p on p.id = i.passenger_id
@@ -293,7 +300,8 @@ BOOKS: dict[str, str] = {
            or (i.flight_id is not null and not exists (
                select from booking_segments s
                join booking_slices l on l.booking_id = s.booking_id and l.position = s.slice_position
-               where s.booking_id = b.id and s.flight_id = i.flight_id and l.cancelled_at is null)))""",
+               where s.booking_id = b.id and s.flight_id = i.flight_id and l.cancelled_at is null
+                 and not (l.position = any(p.stays_off)))))""",
     "every passenger of a confirmed booking has a name": """
         select b.reference, 'passenger ' || p.position || ' has no name'
         from bookings b join passengers p on p.booking_id = b.id

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from portal.booking import errors, queries, reckoning, records, rules, told
 from portal.booking.models import Amendment, Booking, Coupon, Item, Segment, Ticket
 from portal.booking.records import ItemWish, Plan
-from portal.booking.views import BookingView, PassengerView, SliceView
+from portal.booking.views import BookingView, ItemView, PassengerView, SliceView
 from portal.flights.errors import FlightClosed
 from portal.flights.queries import flights_by_id
 from portal.kit import clock
@@ -123,36 +123,79 @@ def plan_cancellation(
     slice_positions: Collection[int] | None,
     refund_to: str,
     waive: bool,
+    at_fault: Collection[int] = (),
 ) -> Plan:
-    """Return what it does and gives back to cancel everything, or some travellers, or some directions.
+    """Return what it does and gives back to cancel everything, or some travellers on some directions.
 
-    Raises Invalid, and ActionClosed where a rule forbids it, with the reason.
+    Where the carrier is `at_fault`, or everywhere with `waive`, nothing is taken for it. Raises Invalid, and
+    ActionClosed where a rule forbids it, with the reason.
     """
-    if passenger_ids is not None and slice_positions is not None:
-        raise Invalid(errors=[FieldError("sliceIndexes", _("Cancel either travellers or directions, one at a time."))])
     travellers, slices = _travellers_chosen(view, passenger_ids), slices_chosen(view, slice_positions)
-    whole = len(travellers) == len(view.active_passengers) and len(slices) == len(view.active_slices)
+    pairs = [(one, piece) for one in travellers for piece in slices if one.flies(piece.position)]
+    if slices and not pairs:
+        words = _("Who you chose does not fly these directions any more.")
+        raise Invalid(errors=[FieldError("passengerIds", words)])
     no = rules.cancel_problem(view, travellers, slices, clock.now())
-    no = no or (None if waive else _checked_in(session, travellers, slices))
+    waived = [piece.position for piece in slices if waive or piece.position in at_fault]
+    no = no or _checked_in(session, travellers, [piece for piece in slices if piece.position not in waived])
     if no:
         raise errors.ActionClosed(no)
-    free = waive or reckoning.is_free(view, clock.now())
-    follows = follows_fare(session)
-    sums = reckoning.cancellation(view, travellers=travellers, slices=slices, follows_fare=follows, free=free)
-    seats = sum(one.takes_seat for one in travellers)
-    ids, flights = {one.id for one in travellers}, {flight.id for piece in slices for flight in piece.flights}
-    # What is of no flight stands, line and all, with the first direction.
-    trip = None if any(piece.position == 0 for piece in slices) else 0
+    free = reckoning.is_free(view, clock.now())
+    sums = reckoning.cancellation(view, pairs, follows_fare=follows_fare(session), free=free, at_fault=waived)
     payload = {
         "passengers": [str(one.id) for one in travellers],
         "slices": [piece.position for piece in slices],
-        "whole": whole,
-        "byTraveller": len(travellers) < len(view.active_passengers),
-        "rule": "carrier" if waive else "within_24_hours" if free else "conditions",
-        "give": [[flight.id, piece.cabin, seats] for piece in slices for flight in piece.flights] if seats else [],
-        "items": [str(one.id) for one in view.items if one.passenger_id in ids and one.flight_id in (*flights, trip)],
+        "rule": _rule(len(waived), len(slices), free=free),
+        "waived": waived,
+        **_left(view, pairs),
     }
     return Plan("cancellation", payload, list(sums.lines), sums.penalty_minor, refund_to)
+
+
+def _rule(waived: int, chosen: int, *, free: bool) -> str:
+    if waived == chosen:
+        return "carrier"
+    return "within_24_hours" if free else "carrier_in_part" if waived else "conditions"
+
+
+Pairs = Sequence[tuple[PassengerView, SliceView]]
+
+
+def _left(view: BookingView, pairs: Pairs) -> dict[str, Any]:
+    """Return what becomes of a booking when these travellers no longer fly these directions.
+
+    Who has none left is `leaving`, a direction that nobody flies any more is `dropped`, and what neither says stands in
+    `off`; `whole` when nothing is left.
+    """
+    gone = {(one.id, piece.position) for one, piece in pairs}
+    rest = {(one.id, piece.position) for piece in view.active_slices for one in view.flying(piece.position)} - gone
+    leaving = [one for one in view.active_passengers if one.id not in {who for who, _at in rest}]
+    dropped = [piece.position for piece in view.active_slices if piece.position not in {at for _who, at in rest}]
+    over = {one.id for one in leaving}
+    return {
+        "whole": not rest,
+        "leaving": [str(one.id) for one in leaving],
+        "dropped": dropped,
+        "off": [[str(who), at] for who, at in sorted(gone) if who not in over and at not in dropped],
+        "pairs": [[str(who), at] for who, at in sorted(gone)],
+        "give": _given(pairs),
+        "items": [str(one.id) for one in view.items if one.passenger_id in over or _is_left(view, one, gone)],
+    }
+
+
+def _given(pairs: Pairs) -> list[list[Any]]:
+    """Return the seats that go back, flight by flight."""
+    seats: dict[tuple[int, str], int] = {}
+    for one, piece in pairs:
+        for flight in piece.flights if one.takes_seat else ():
+            seats[flight.id, piece.cabin] = seats.get((flight.id, piece.cabin), 0) + 1
+    return [[*at, count] for at, count in sorted(seats.items())]
+
+
+def _is_left(view: BookingView, one: ItemView, gone: Collection[tuple[UUID, int]]) -> bool:
+    """True for an extra of a flight that its traveller no longer flies; one of no flight stands with the first."""
+    at = next((p.position for p in view.slices for flight in p.flights if flight.id == one.flight_id), 0)
+    return (one.passenger_id, at) in gone
 
 
 def follows_fare(session: Session) -> set[tuple[str, str]]:
@@ -186,7 +229,7 @@ def plan_change(session: Session, view: BookingView, *, slice_position: int, off
         raise FlightClosed()
     free = waive or reckoning.is_free(view, clock.now())
     no = rules.change_problem(view, piece, offer, flights, clock.now(), free=free)
-    no = no or (None if waive else _checked_in(session, view.active_passengers, [piece]))
+    no = no or (None if waive else _checked_in(session, view.flying(piece.position), [piece]))
     if no:
         raise errors.ActionClosed(no)
     sums = reckoning.change(view, piece, offer.per_type, free=free) if not waive else reckoning.Reckoning((), 0)
@@ -208,7 +251,7 @@ def plan_change(session: Session, view: BookingView, *, slice_position: int, off
 
 def _moved_seats(view: BookingView, piece: SliceView, offer: Offer) -> dict[str, Any]:
     """Seats in the same cabin of a flight that stays part of the direction stay where they are."""
-    seats = sum(one.takes_seat for one in view.active_passengers)
+    seats = sum(one.takes_seat for one in view.flying(piece.position))
     old = {(flight.id, piece.cabin) for flight in piece.flights}
     new = {(flight, offer.cabin) for flight in offer.flight_ids}
     return {
@@ -262,13 +305,15 @@ def require_possible(session: Session, view: BookingView, amendment: Amendment) 
         travellers = [one for one in view.active_passengers if one.id in ids]
         slices = [piece for piece in view.active_slices if piece.position in at]
         no = rules.cancel_problem(view, travellers, slices, now)
+        slices = [piece for piece in slices if piece.position not in payload["waived"]]
     elif amendment.kind == "change":
-        travellers = list(view.active_passengers)
+        travellers = list(view.flying(payload["slice"]))
         slices = slices_chosen(view, [payload["slice"]])
         no = rules.left_problem(slices, now)
+        slices = [] if payload["rule"] == "carrier" else slices
     else:
         return
-    no = no or (None if payload["rule"] == "carrier" else _checked_in(session, travellers, slices))
+    no = no or _checked_in(session, travellers, slices)
     if no:
         raise errors.ActionClosed(no)
 

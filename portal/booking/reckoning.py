@@ -98,23 +98,26 @@ def standing(charges: Iterable[ChargeView], who: UUID, at: int) -> Standing:
 
 def cancellation(
     view: BookingView,
+    pairs: Iterable[tuple[PassengerView, SliceView]],
     *,
-    travellers: Sequence[PassengerView],
-    slices: Sequence[SliceView],
     follows_fare: Follows,
     free: bool,
+    at_fault: Collection[int] = (),
 ) -> Reckoning:
-    """Return what cancelling these travellers on these directions gives back."""
+    """Return what it gives back that these travellers no longer fly these directions, pair by pair.
+
+    Everything with `free`, and on the directions where the carrier is `at_fault`. Each pair is reckoned by itself, so
+    that what goes back in parts is what goes back at once.
+    """
     lines: list[dict[str, Any]] = []
     penalty = 0
-    for one in travellers:
-        for piece in slices:
-            sums = standing(view.charges, one.id, piece.position)
-            back, fee = _given_back(sums, one, piece, follows_fare, free=free)
-            lines += _reversed(back, one.id, piece.position)
-            if fee:
-                lines.append(_line("cancel_fee", "Cancellation fee", fee, one.id, piece.position))
-            penalty += fee
+    for one, piece in pairs:
+        sums = standing(view.charges, one.id, piece.position)
+        back, fee = _given_back(sums, one, piece, follows_fare, free=free or piece.position in at_fault)
+        lines += _reversed(back, one.id, piece.position)
+        if fee:
+            lines.append(_line("cancel_fee", "Cancellation fee", fee, one.id, piece.position))
+        penalty += fee
     return Reckoning(tuple(lines), penalty)
 
 
@@ -160,7 +163,7 @@ def change(
     """
     lines: list[dict[str, Any]] = []
     fee = 0 if free else penalty_minor(piece.conditions, "change") or 0
-    at, travellers = piece.position, view.active_passengers
+    at, travellers = piece.position, view.flying(piece.position)
     for one in travellers:
         sums = standing(view.charges, one.id, at)
         old = {name: amount for name, amount in sums.items() if name[0] not in (*EXTRAS, *FEES)}
@@ -176,7 +179,7 @@ def change(
 
 def price_of(view: BookingView, piece: SliceView) -> int:
     """Return what a direction costs who still flies: fare, taxes and fees, without extras and penalties."""
-    sums = [standing(view.charges, one.id, piece.position) for one in view.active_passengers]
+    sums = [standing(view.charges, one.id, piece.position) for one in view.flying(piece.position)]
     return sum(amount for one in sums for (code, _label), amount in one.items() if code not in (*EXTRAS, *FEES))
 
 

@@ -214,6 +214,13 @@ def cancel_passengers(session: Session, ids: Collection[UUID], now: datetime) ->
     session.execute(update(Passenger).where(Passenger.id.in_(ids)).values(cancelled_at=now))
 
 
+def keep_off(session: Session, passenger_id: UUID, position: int) -> None:
+    """Say that this traveller no longer flies this direction, while others of the party do."""
+    one = session.get_one(Passenger, passenger_id)
+    one.stays_off = sorted({*one.stays_off, position})
+    session.flush()
+
+
 def cancel_slices(session: Session, booking_id: UUID, slices: Collection[int], now: datetime) -> None:
     """Say that these directions are no longer flown."""
     mine = update(Slice).where(Slice.booking_id == booking_id, Slice.position.in_(slices))
@@ -243,9 +250,9 @@ def replace_slice(
     session.flush()
 
 
-def exchange_tickets(session: Session, booking_id: UUID) -> None:
-    """Give each traveller a new ticket for what is still to be flown, in exchange for the old one."""
-    session.execute(VOID, {"id": booking_id})
+def exchange_tickets(session: Session, booking_id: UUID, position: int) -> None:
+    """Give each traveller of a direction a new ticket for what is still to be flown, in exchange for the old one."""
+    session.execute(VOID, {"id": booking_id, "slice": position})
     session.execute(EXCHANGE, {"id": booking_id})
 
 
@@ -259,6 +266,12 @@ def move_items(session: Session, moved: dict[str, Any]) -> None:
     for one, flight_id in moved["move"]:
         session.execute(update(Item).where(Item.id == UUID(one)).values(flight_id=flight_id))
     session.flush()
+
+
+def require_something_due(booking: Booking) -> None:
+    """Raise PartPaid where a hold costs no more than what is paid of it: nothing would ever confirm it."""
+    if booking.paid_minor and booking.total_minor <= booking.paid_minor:
+        raise errors.PartPaid()
 
 
 def require_no_payment(session: Session, booking: Booking) -> None:

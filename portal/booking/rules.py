@@ -15,6 +15,7 @@ from portal.flights.queries import FlightView
 from portal.kit.errors import FieldError
 from portal.kit.i18n import gettext as _
 from portal.kit.latin import passport_letters
+from portal.kit.money import Money, digits
 from portal.pricing.rules import TYPES, PriceLine
 from portal.search.rules import Offer
 
@@ -27,11 +28,30 @@ MAX_PAYMENTS = 10
 PAYING_MINUTES = 10
 COMPANION_AGE = 16
 CHECK_IN_OPENS, CHECK_IN_CLOSES = timedelta(hours=24), timedelta(minutes=60)
+LEAST_PART = 100
 NEXT = {"held": ("confirmed", "expired"), "confirmed": ("cancelled",), "cancelled": (), "expired": ()}
 MAX_CORRECTIONS = 2
 MOST_LETTERS = 3
 CHECK_IN_OPENS = timedelta(hours=24)
 CHECK_IN_CLOSES = timedelta(minutes=60)
+
+
+def least_of(due: Money) -> Money:
+    """Return how small a part of what is due one card may pay: one whole unit of the currency, or a hundred small."""
+    return Money(max(LEAST_PART, int(10 ** digits(due.currency))), due.currency)
+
+
+def taken_of(due: Money, asked: Money | None, *, partial: bool) -> Money | None:
+    """Return what a payment takes of what is due: all of it, or the part asked for. None: neither fits.
+
+    A part, and what it leaves, is at least `least_of`.
+    """
+    if asked in (None, due):
+        return due
+    least = least_of(due).minor
+    if partial and asked is not None and asked.currency == due.currency and least <= asked.minor <= due.minor - least:
+        return asked
+    return None
 
 
 def may_become(status: str, new: str) -> bool:
@@ -245,30 +265,31 @@ def cancel_problem(
 ) -> str | None:
     """Return why these travellers cannot be cancelled on these directions, or None.
 
-    Who stays must be able to fly: each infant with an adult of its own, children with somebody of 16 or over. Once a
-    part is flown, what is left of it is cancelled for everybody.
+    Who stays on a direction must be able to fly it: each infant with an adult of its own, children with somebody of 16
+    or over. What others have flown, or fly, is nobody's business there.
     """
-    no = left_problem(slices, now)
-    gone = {one.id for one in travellers}
-    stay = [one for one in view.active_passengers if one.id not in gone]
-    if no or not stay:
-        return no
-    if any(piece.has_left(now) for piece in view.active_slices):
-        return _("A part of the trip is flown. What is left can be cancelled for all travellers together.")
-    return party_problem(stay, [flight.departs_on for flight in view.flights])
+    no, gone = left_problem(slices, now), {one.id for one in travellers}
+    for piece in slices:
+        stay = [one for one in view.flying(piece.position) if one.id not in gone]
+        no = no or (company_problem(stay, piece.flights[0].departs_on) if stay else None)
+    return no
+
+
+def company_problem(stay: Sequence[PassengerView], day: date) -> str | None:
+    """Return why these people cannot fly by themselves on that day, or None: laps, and the company of children."""
+    kinds = [one.type for one in stay]
+    if kinds.count("infant") > kinds.count("adult"):
+        return _("Each infant sits on the lap of an adult of their own: please choose the infant too.")
+    return companion_problem([(one.type, one.date_of_birth) for one in stay if one.date_of_birth is not None], day)
 
 
 def party_problem(stay: Sequence[PassengerView], days: Sequence[date]) -> str | None:
     """Return why these people cannot fly by themselves on these days, or None: ages, infants, company of children."""
-    kinds = [one.type for one in stay]
-    if kinds.count("infant") > kinds.count("adult"):
-        return _("Each infant sits on the lap of an adult of their own: please choose the infant too.")
-    born = [(one.type, one.date_of_birth) for one in stay if one.date_of_birth is not None]
-    for kind, day in born:
-        wrong = age_problem(kind, day, days)
+    for one in stay:
+        wrong = age_problem(one.type, one.date_of_birth, days) if one.date_of_birth is not None else None
         if wrong:
             return wrong
-    return companion_problem(born, min(days))
+    return company_problem(stay, min(days))
 
 
 def change_problem(
@@ -282,7 +303,7 @@ def change_problem(
         return _("The fare %(brand)s cannot be changed. It can be cancelled.") % {"brand": piece.brand}
     if (offer.slice_origin, offer.slice_destination) != (piece.origin.code, piece.destination.code):
         return _("A change keeps the way: another day or another flight, from and to the same airports.")
-    counts = {kind: [one.type for one in view.active_passengers].count(kind) for kind in TYPES}
+    counts = {kind: [one.type for one in view.flying(piece.position)].count(kind) for kind in TYPES}
     if (offer.currency, offer.party.counts) != (view.currency, {kind: n for kind, n in counts.items() if n}):
         return _("This offer is for other travellers or in another currency. Please search again from your booking.")
     return _fit_problem(view, piece, offer, flights)
@@ -297,7 +318,7 @@ def _fit_problem(view: BookingView, piece: SliceView, offer: Offer, flights: Seq
     if len(set(every)) < len(every):
         return _("The same flight is in it twice.")
     days = [flight.departs_on for one in slices for flight in one]
-    return order_problem(slices) or party_problem(view.active_passengers, days)
+    return order_problem(slices) or party_problem(view.flying(piece.position), days)
 
 
 def correction_problem(

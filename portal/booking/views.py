@@ -34,7 +34,10 @@ class SliceView:
 
 @dataclass(frozen=True, slots=True)
 class PassengerView:
-    """One traveller; names are None until they are given, the ticket number until the booking is confirmed."""
+    """One traveller; names are None until they are given, the ticket number until the booking is confirmed.
+
+    `stays_off` are the directions that this traveller no longer flies while others of the party do.
+    """
 
     id: UUID
     position: int
@@ -45,6 +48,11 @@ class PassengerView:
     date_of_birth: date | None
     ticket_number: str | None
     cancelled_at: datetime | None = None
+    stays_off: tuple[int, ...] = ()
+
+    def flies(self, position: int) -> bool:
+        """True while this traveller is booked on that direction, as far as the traveller goes."""
+        return self.cancelled_at is None and position not in self.stays_off
 
     @property
     def name(self) -> str:
@@ -171,6 +179,11 @@ class BookingView:
     def active_passengers(self) -> tuple[PassengerView, ...]:
         """The travellers who are not cancelled."""
         return tuple(one for one in self.passengers if one.cancelled_at is None)
+
+    def flying(self, position: int) -> tuple[PassengerView, ...]:
+        """Return the travellers who fly that direction, in order; nobody flies one that is cancelled."""
+        stands = any(piece.position == position for piece in self.active_slices)
+        return tuple(one for one in self.passengers if stands and one.flies(position))
 
     @property
     def is_named(self) -> bool:

@@ -125,8 +125,11 @@ class Desk:
 
 
 def guardians(passengers: Iterable[PassengerView]) -> dict[UUID, UUID]:
-    """Return on whose lap each infant sits: the first infant with the first adult, and so on (one each)."""
-    people = sorted(passengers, key=lambda one: one.position)
+    """Return on whose lap each infant sits: the first infant with the first adult, and so on (one each).
+
+    Who flies every direction comes before who stays off some, adults and infants alike.
+    """
+    people = sorted(passengers, key=lambda one: (len(one.stays_off), one.position))
     adults = [one.id for one in people if one.type == "adult"]
     infants = [one.id for one in people if one.type == "infant"]
     return dict(zip(infants, adults, strict=False))
@@ -195,7 +198,7 @@ def completed(desk: Desk, picks: Iterable[Pick]) -> list[Pick]:
     return [
         (one.id, flight.id)
         for flight in desk.view.flights
-        for one in desk.view.active_passengers
+        for one in desk.view.flying(desk.piece(flight.id).position)
         if (one.id, flight.id) in chosen
     ]
 
@@ -207,7 +210,7 @@ def split_problem(desk: Desk, picks: Collection[Pick]) -> str | None:
         passenger = desk.passenger(who)
         if passenger is None or passenger.type == "adult":
             continue
-        adults = {one.id for one in desk.view.active_passengers if one.type == "adult"}
+        adults = {one.id for one in desk.view.flying(desk.piece(flight).position) if one.type == "adult"}
         company = {desk.guardians.get(who)} if passenger.type == "infant" else adults
         if not any((one, flight) in there for one in company if one is not None):
             words = {"name": passenger.name}

@@ -210,10 +210,14 @@ def counters(desk: Desk, now: datetime) -> list[Counter]:
         Counter(
             flight,
             rules.flight_closed(desk.view, flight, now),
-            tuple(_candidate(desk, one, flight, now) for one in desk.view.active_passengers if one.takes_seat),
+            tuple(_candidate(desk, one, flight, now) for one in _aboard(desk, flight) if one.takes_seat),
         )
         for flight in desk.view.flights
     ]
+
+
+def _aboard(desk: Desk, flight: FlightView) -> tuple[PassengerView, ...]:
+    return desk.view.flying(desk.piece(flight.id).position)
 
 
 def _candidate(desk: Desk, one: PassengerView, flight: FlightView, now: datetime) -> Candidate:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from portal.booking.queries import Finding
+from portal.booking.queries import Finding, booking_by_id
+from portal.disruptions import told
 from portal.disruptions.forms import FlightsQuery
 from portal.disruptions.models import ChangeRule
-from portal.disruptions.rules import Affected, Booked, RuleRow
+from portal.disruptions.rules import Affected, Booked, RuleRow, free_days
 from portal.flights.queries import FlightView, flights_by_id
 from portal.search.statements import MINIMUM_DOMESTIC, MINIMUM_INTERNATIONAL
+from portal.trips.rules import Fault
 
 LEAST = f"case when {{0}} = {{1}} and {{1}} = {{2}} then {MINIMUM_DOMESTIC} else {MINIMUM_INTERNATIONAL} end"
 BOOKED = text(
@@ -40,7 +42,7 @@ BOOKED = text(
     left join flights q on q.id = gq.flight_id left join airports qd on qd.code = q.destination
     join lateral (
         select count(*)::int passengers, (count(*) filter (where type <> 'infant'))::int seats
-        from passengers where booking_id = b.id and cancelled_at is null
+        from passengers where booking_id = b.id and cancelled_at is null and not (s.position = any(stays_off))
     ) n on true
     join lateral (
         select sum(amount_minor) at_stake from charges where booking_id = b.id and slice_position >= s.position
@@ -61,10 +63,11 @@ AFFECTED = """
     from affected_bookings a join disruptions d on d.id = a.disruption_id join bookings b on b.id = a.booking_id
     join lateral (
         select count(*) passengers, min(ticket_name) filter (where position = 0) lead
-        from passengers where booking_id = b.id and cancelled_at is null
+        from passengers where booking_id = b.id and cancelled_at is null and not (a.slice_position = any(stays_off))
     ) n on true
 """
 OF_BOOKING = text(f"{AFFECTED} where a.booking_id = :id and a.told_at is not null order by d.made_at desc")
+ASKED = text(f"{AFFECTED} where a.booking_id = :id and a.needs_answer and a.state in ('noted', 'told') order by a.id")
 BY_ID = text(f"{AFFECTED} where a.id = :id")
 OF_FLIGHT = text(f"{AFFECTED} where d.flight_id = :id order by d.made_at desc, b.reference")
 CHANGES = text(
@@ -119,7 +122,7 @@ PASSENGERS = text(
            (select o.number from booking_segments og join flights o on o.id = og.flight_id
             where og.booking_id = b.id and og.slice_position = g.slice_position and og.position = g.position + 1)
     {ON_FLIGHT}
-    join passengers p on p.booking_id = b.id and p.cancelled_at is null
+    join passengers p on p.booking_id = b.id and p.cancelled_at is null and not (s.position = any(p.stays_off))
     left join named_seats n on n.flight_id = f.id and n.occupant = p.id and n.tentative_until is null
     left join tickets t on t.passenger_id = p.id and t.status = 'open'
     left join coupons c on c.ticket_number = t.number and c.flight_id = f.id
@@ -323,6 +326,29 @@ def changes_of_booking(session: Session, booking_id: UUID) -> list[Affected]:
 def open_changes(session: Session, booking_id: UUID) -> int:
     """Return how many changes by the airline wait for the traveller's answer."""
     return int(session.scalar(OPEN_CHANGES, {"id": booking_id}) or 0)
+
+
+def fault_of(session: Session, booking_id: UUID) -> Fault:
+    """Return what changes by the carrier that wait for an answer give a booking a right to, told or not yet.
+
+    The whole money of a direction and of all after it where the traveller has a right to it; another flight, in the
+    same cabin up to 14 days earlier or later, of any direction that is asked about.
+    """
+    asked = [Affected(*row) for row in session.execute(ASKED, {"id": booking_id})]
+    view = booking_by_id(session, booking_id) if asked else None
+    if view is None:
+        return Fault()
+    known = flights_by_id(session, [one.flight_id for one in asked])
+    pieces = {piece.position: piece for piece in view.active_slices}
+    why: dict[int, str] = {}
+    refund: set[int] = set()
+    rebook: dict[int, tuple[date, date]] = {}
+    for one in asked:
+        freed = [at for at in pieces if at == one.slice_position or (one.by_right and at > one.slice_position)]
+        why |= {at: told.told(one, known[one.flight_id]).headline for at in freed}
+        refund |= set(freed) if one.by_right else set()
+        rebook |= {at: free_days(pieces[at]) for at in freed if at == one.slice_position}
+    return Fault(why, frozenset(refund), rebook)
 
 
 def affected_by_flight(session: Session, flight_id: int) -> list[Affected]:

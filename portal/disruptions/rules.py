@@ -242,13 +242,19 @@ def at_stake_minor(view: BookingView, position: int) -> int:
     return sum(line.amount_minor for line in view.charges if line.slice_position >= position)
 
 
+def free_days(piece: SliceView) -> tuple[date, date]:
+    """Return the first and the last day on which a direction may be flown instead at no cost."""
+    first = piece.flights[0].departs_on
+    return first - OTHER_DAYS, first + OTHER_DAYS
+
+
 def rebooking_problem(piece: SliceView, offer: Offer, days: Sequence[date]) -> str | None:
     """Return why the offer is no free replacement of this direction, or None; `days` are when its flights leave."""
     ends = (piece.origin.code, piece.destination.code)
     if ends != (offer.slice_origin, offer.slice_destination) or piece.cabin != offer.cabin:
         return _("A free change keeps the route and the cabin.")
-    first = piece.flights[0].departs_on
-    if not days or any(abs(day - first) > OTHER_DAYS for day in days):
+    first, last = free_days(piece)
+    if not days or any(not first <= day <= last for day in days):
         return _("A free change is up to 14 days earlier or later.")
     return None
 

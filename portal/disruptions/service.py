@@ -236,7 +236,7 @@ def other_flights(
 
     The offer is of the brand that was bought, or the leanest where that is not sold.
     """
-    party = Party(*([one.type for one in view.active_passengers].count(kind) for kind in TYPES))
+    party = Party(*([one.type for one in view.flying(piece.position)].count(kind) for kind in TYPES))
     wish = SliceWish(piece.origin.code, piece.destination.code, on)
     criteria = Criteria((wish,), party, piece.cabin, sort="departure")
     result = search(session, criteria, settings=settings, currency=view.currency)

@@ -51,8 +51,8 @@ def choose(request: Request) -> Response:
 
 
 def _choose(request: Request, view: BookingView, at: int) -> Response:
-    _piece, flight = _ways(view)[at]
-    people = told.sitters(view, {})
+    piece, flight = _ways(view)[at]
+    people = told.sitters(view, piece, {})
     given = page_seats(request.fields, len(people))
     wishes = [SeatWish(one.id, flight.id, given[one.number] or None) for one in people if one.number in given]
     try:
@@ -116,7 +116,7 @@ def _map(request: Request, view: BookingView, at: int, chosen: Mapping[UUID, str
     own = {who: seat for (flown, who), seat in _with_pending(view, names).items() if flown == flight.id}
     if isinstance(no, SeatTaken):
         chosen = {who: no.next_best or "" if seat == no.seat else seat for who, seat in chosen.items()}
-    people = told.sitters(view, chosen or own)
+    people = told.sitters(view, piece, chosen or own)
     term = rules.seat_term(piece, flight, clock.now())
     cabin = plan.cabin(piece.cabin)
     return render(
@@ -124,7 +124,7 @@ def _map(request: Request, view: BookingView, at: int, chosen: Mapping[UUID, str
         "seats/map.html",
         status=no.status if no else 200,
         **_common(view, "seats"),
-        **_drawn(view, plan, cabin, people, own, prices, term),
+        **_drawn(view, piece, plan, cabin, people, own, prices, term),
         flights=[_step(view, names, n, way, current=n == at) for n, way in enumerate(_ways(view))],
         at=at,
         flight=flight,
@@ -137,6 +137,7 @@ def _map(request: Request, view: BookingView, at: int, chosen: Mapping[UUID, str
 
 def _drawn(
     view: BookingView,
+    piece: SliceView,
     plan: SeatPlan,
     cabin: CabinPlan | None,
     people: list[told.Sitter],
@@ -147,7 +148,7 @@ def _drawn(
     if cabin is None:
         return {"deck": None, "people": people, "suggestion": None}
     price = told.pricer(prices, cabin.cabin, term)
-    beside = rules.together(cabin, view, prices, term, own=list(own.values()))
+    beside = rules.together(cabin, view.flying(piece.position), prices, term, own=list(own.values()))
     return {
         "deck": told.deck(plan, cabin, people, own.values(), price),
         "people": people,

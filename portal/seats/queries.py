@@ -50,8 +50,10 @@ BOOKS = {
             else 'its traveller is cancelled' end
         from named_seats n join seat_claims c using (holder, flight_id, cabin)
         left join passengers p on p.id = n.occupant and p.booking_id = n.holder
+        left join booking_segments s on s.booking_id = n.holder and s.flight_id = n.flight_id
         where n.tentative_until is null and (c.expires_at is null or c.expires_at > now())
-          and (p.id is null or p.type = 'infant' or p.cancelled_at is not null)""",
+          and (p.id is null or p.type = 'infant' or p.cancelled_at is not null or s.slice_position = any(p.stays_off))
+        """,
     "a named seat is on board, in the cabin that was bought": """
         select 'flight ' || n.flight_id || ' seat ' || n.seat, 'not in ' || n.cabin || ' of the ' || f.aircraft
         from named_seats n join flights f on f.id = n.flight_id

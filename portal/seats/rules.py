@@ -129,8 +129,11 @@ def seat_price(prices: Catalogue, seat: Seat, cabin: str, term: Term) -> int:
 
 
 def laps(passengers: Iterable[PassengerView]) -> set[UUID]:
-    """Return the adults who have an infant on the lap: the first adult has the first infant, and so on."""
-    people = sorted(passengers, key=lambda one: one.position)
+    """Return the adults who have an infant on the lap: the first adult has the first infant, and so on.
+
+    Who flies every direction comes before who stays off some, adults and infants alike.
+    """
+    people = sorted(passengers, key=lambda one: (len(one.stays_off), one.position))
     adults = [one.id for one in people if one.type == "adult"]
     return set(adults[: sum(one.type == "infant" for one in people)])
 
@@ -179,14 +182,14 @@ def booking_closed(view: BookingView, now: datetime) -> str | None:
 
 
 def together(
-    cabin: CabinPlan, view: BookingView, prices: Catalogue, term: Term, *, own: Collection[str] = ()
+    cabin: CabinPlan, party: Iterable[PassengerView], prices: Catalogue, term: Term, *, own: Collection[str] = ()
 ) -> dict[UUID, Seat]:
     """Return a seat for each traveller of the party, side by side where any row allows it, or nothing when it is full.
 
     Their `own` seats count as free. Never by an exit; of equally near seats the cheapest; children sit between adults.
     """
     free = replace_own(cabin, own)
-    people = seating_order([one for one in view.active_passengers if one.takes_seat])
+    people = seating_order([one for one in party if one.takes_seat])
 
     def cost(seat: Seat) -> int:
         return 2 * seat_price(prices, seat, cabin.cabin, term) + ("middle" in seat.features)
@@ -229,7 +232,7 @@ def extra_problem(one: Extra, wish: ExtraWish, passenger: PassengerView, piece: 
         return _("This is not offered to this traveller in this cabin.")
     if not 0 <= wish.quantity <= one.most:
         return _("At most %(most)s for each traveller.") % {"most": one.most}
-    if piece.cancelled_at is not None:
+    if piece.cancelled_at is not None or not passenger.flies(piece.position):
         return _("This direction is cancelled.")
     flight = next((each for each in piece.flights if each.id == wish.flight_id), piece.flights[0])
     if now > flight.departure_at - timedelta(hours=one.hours_before):

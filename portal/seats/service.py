@@ -206,8 +206,8 @@ def _settle(
 def _seat_item(
     view: BookingView, prices: Catalogue, plans: dict[int, SeatPlan], at: int, one: SeatWish
 ) -> ItemWish | None:
-    passenger = _passenger(view, one.passenger_id, at)
     piece, flight = _flown(view, one.flight_id, at)
+    passenger = _passenger(view, piece, one.passenger_id, at)
     closed = rules.flight_closed(piece, flight, clock.now())
     if closed:
         raise SelectionClosed(closed)
@@ -234,10 +234,10 @@ def _check_shared(now: Mapping[tuple[int, UUID], str], numbered: Sequence[tuple[
             raise SeatNotAllowed(sentence, errors=[FieldError(f"{at}.seat", sentence)])
 
 
-def _passenger(view: BookingView, passenger_id: UUID, at: int) -> PassengerView:
-    found = next((one for one in view.active_passengers if one.id == passenger_id), None)
+def _passenger(view: BookingView, piece: SliceView, passenger_id: UUID, at: int) -> PassengerView:
+    found = next((one for one in view.flying(piece.position) if one.id == passenger_id), None)
     if found is None:
-        sentence = _("This traveller is not part of the booking.")
+        sentence = _("This traveller is not on this flight.")
         raise SeatNotAllowed(sentence, errors=[FieldError(f"{at}.passengerId", sentence)])
     return found
 

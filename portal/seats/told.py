@@ -118,9 +118,9 @@ def cabin_word(cabin: str) -> str:
     }.get(cabin, cabin)
 
 
-def sitters(view: BookingView, chosen: Mapping[UUID, str]) -> list[Sitter]:
-    """Return who takes a seat, in the order of the booking."""
-    people = [one for one in view.active_passengers if one.takes_seat]
+def sitters(view: BookingView, piece: SliceView, chosen: Mapping[UUID, str]) -> list[Sitter]:
+    """Return who takes a seat in that direction, in the order of the booking."""
+    people = [one for one in view.flying(piece.position) if one.takes_seat]
     return [
         Sitter(at, one.id, one.name, _short(one), chosen.get(one.id, ""), rules.exit_problem(one, view))
         for at, one in enumerate(people, 1)
@@ -269,7 +269,7 @@ def slots(view: BookingView, prices: Catalogue, wanted: Mapping[str, int] | None
     for product in prices.extras:
         for nth, place in enumerate(places(view, product.per)):
             for who, passenger in enumerate(view.active_passengers):
-                if product.fits(passenger, place.piece):
+                if product.fits(passenger, place.piece) and passenger.flies(place.piece.position):
                     field = f"n.{product.code}.{who}.{nth}"
                     bought = had.get((product.code, passenger.id, place.flight_id), 0)
                     found.append(_slot(field, product, passenger, place, bought, wanted, now))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -30,6 +31,7 @@ from portal.kit.openapi import operation
 from portal.kit.settings import Settings
 from portal.kit.web import Request, endpoint
 from portal.search.errors import OfferExpired
+from portal.search.rules import Offer
 from portal.search.service import read_offer
 from portal.trips import queries, service
 from portal.trips.forms import (
@@ -44,6 +46,7 @@ from portal.trips.forms import (
     OneBooking,
     amendment_wire,
 )
+from portal.trips.rules import Fault
 
 PRIVATE = {"Cache-Control": "private, no-store"}
 
@@ -125,29 +128,44 @@ def _told(amendment_id: UUID, reference: str, status: int) -> Response:
 
 @operation("Quote a cancellation", body=NewCancellation, answer=AmendmentOut, status=201, errors=QUOTES)
 def quote_cancellation(request: Request, body: NewCancellation) -> Response:
-    """Say what would go back; nothing is changed, and the quote holds for 15 minutes."""
+    """Say what would go back; nothing is changed, and the quote holds for 15 minutes.
+
+    What the airline itself has changed goes back in full, whatever the fare; `rule` says so.
+    """
     found = _mine(request)
+    at_fault = _fault(request, found).refund
     with db.writing() as session:
         made = amending.quote_cancellation(
-            session,
-            found.reference,
-            passenger_ids=body.passenger_ids,
-            slice_positions=body.slice_indexes,
-            refund_to=body.refund_to,
-            actor_id=request.viewer_id,
+            session, found.reference, **body.command(), at_fault=at_fault, actor_id=request.viewer_id
         ).id
     return _told(made, found.reference, 201)
 
 
+def _fault(request: Request, found: Access) -> Fault:
+    with db.reading() as session:
+        fault: Fault = request.app.state.carrier_fault(session, found.id)
+    return fault
+
+
+def _is_free(request: Request, found: Access, position: int, offer: Offer) -> bool:
+    fault = _fault(request, found)
+    with db.reading() as session:
+        view = booking_view(session, found.reference)
+        return view is not None and service.is_free(session, view, position, offer, fault)
+
+
 @operation("Quote a change of flights", body=NewChange, answer=AmendmentOut, status=201, errors=(*QUOTES, OfferExpired))
 def quote_change(request: Request, body: NewChange) -> Response:
-    """Say what it would cost to fly a direction by the offer's flights; nothing is changed."""
+    """Say what it would cost to fly a direction by the offer's flights; nothing is changed.
+
+    Where the airline itself has changed it, the same cabin up to 14 days earlier or later costs nothing.
+    """
     found = _mine(request)
     offer = read_offer(request.settings, body.offer_id)
+    given: dict[str, Any] = {"slice_position": body.slice_index, "offer": offer, "actor_id": request.viewer_id}
+    waive = _is_free(request, found, body.slice_index, offer)
     with db.writing() as session:
-        made = amending.quote_change(
-            session, found.reference, slice_position=body.slice_index, offer=offer, actor_id=request.viewer_id
-        ).id
+        made = amending.quote_change(session, found.reference, **given, waive=waive).id
     return _told(made, found.reference, 201)
 
 

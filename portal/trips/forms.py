@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from portal.booking.forms import BookingOut, Contact, MoneyWire, Name, PriceLineOut, Token
 from portal.booking.views import AmendmentView
 from portal.kit import ids
+from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import Wire
 
@@ -63,7 +64,10 @@ class BookingsOut(Wire):
 
 
 class NewCancellation(Wire):
-    """What is to be cancelled: everything that is not flown, or some travellers, or some directions (from 0)."""
+    """What is to be cancelled: everything that is not flown, or some travellers, or some directions (from 0).
+
+    With both, these travellers no longer fly these directions, and all else stands.
+    """
 
     passenger_ids: list[UUID] | None = Field(None, min_length=1, max_length=20)
     slice_indexes: list[Annotated[int, Field(ge=0, le=9)]] | None = Field(None, min_length=1, max_length=6)
@@ -76,12 +80,22 @@ class NewCancellation(Wire):
 
 
 def cancellation_fields(typed: dict[str, Any]) -> dict[str, Any]:
-    """Return what the page's form says in the API's words; of the lists only the one that `part` names counts."""
-    parts = {"people": ("passengerIds", typed["passenger"]), "slices": ("sliceIndexes", typed["slice"])}
+    """Return what the page's form says in the API's words: who or what is ticked is meant, whatever the radio says.
+
+    Raises Invalid where some are meant and none is ticked.
+    """
     fields: dict[str, Any] = {"refundTo": typed["refund"]}
-    if typed["part"] in parts:
-        name, chosen = parts[typed["part"]]
-        fields[name] = chosen
+    wrong = []
+    for name, lot, ticked, sentence in (
+        ("passengerIds", "who", "passenger", _("Please tick who no longer flies.")),
+        ("sliceIndexes", "ways", "slice", _("Please tick what is not flown.")),
+    ):
+        if typed[ticked]:
+            fields[name] = typed[ticked]
+        elif typed[lot] == "some":
+            wrong.append(FieldError(name, sentence))
+    if wrong:
+        raise Invalid(errors=wrong)
     return fields
 
 
@@ -96,8 +110,8 @@ class NewCorrection(Wire):
     """How a traveller's name is to stand, in full."""
 
     passenger_id: UUID
-    given_name: Name = ""
-    family_name: Name = ""
+    given_name: Name = Field("", examples=["Robin"])
+    family_name: Name = Field("", examples=["Woods"])
 
 
 class NewContact(Contact):
@@ -108,7 +122,8 @@ class AmendmentOut(Wire):
     """A change of a booking. Quoted: confirm it before `expiresAt`. Paying: pay `due` before then. Done: it is made.
 
     `difference` is the new price less the old one, without the penalty; what is left to pay or goes back is `due` or
-    `refund`. `rule` says why: the fare's conditions, within_24_hours of the purchase, or the carrier's fault.
+    `refund`. `rule` says why: the fare's conditions, within_24_hours of the purchase, the carrier's fault, or
+    carrier_in_part where the carrier changed only some of the directions.
     """
 
     id: UUID

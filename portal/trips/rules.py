@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from portal.booking.views import SliceView
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.places.queries import Place
@@ -40,6 +41,24 @@ def ahead_and_behind(trips: Sequence[OwnTrip], now: datetime) -> tuple[list[OwnT
     ahead = [one for one in trips if one.status in ("held", "confirmed") and one.ends_at > now]
     behind = [one for one in trips if one.status != "expired" and one not in ahead]
     return sorted(ahead, key=lambda one: one.ends_at), sorted(behind, key=lambda one: one.ends_at, reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What changes by the airline that are still open give a booking a right to; nothing, where there are none.
+
+    `why` says what was changed, by direction; the money of `refund` goes back in full; `rebook` may be flown otherwise
+    at no cost, in the same cabin, on the days from the first to the second.
+    """
+
+    why: Mapping[int, str] = field(default_factory=dict)
+    refund: frozenset[int] = frozenset()
+    rebook: Mapping[int, tuple[date, date]] = field(default_factory=dict)
+
+    def frees(self, piece: SliceView, cabin: str, days: Sequence[date]) -> bool:
+        """True when that direction may be flown in that cabin by flights that leave on those days at no cost."""
+        first, last = self.rebook.get(piece.position, (date.max, date.min))
+        return cabin == piece.cabin and bool(days) and all(first <= one <= last for one in days)
 
 
 @dataclass(frozen=True, slots=True)

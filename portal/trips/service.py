@@ -21,11 +21,12 @@ from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
 from portal.pricing.rules import TYPES, Party
 from portal.search.forms import Criteria, SliceWish
-from portal.search.rules import SearchResult
+from portal.search.rules import Offer, SearchResult
 from portal.search.service import search
 from portal.trips import told
 from portal.trips.errors import LinkLapsed
 from portal.trips.forms import LookUp
+from portal.trips.rules import Fault
 
 
 def find(session: Session, wish: LookUp, settings: Settings, *, caller: str) -> BookingView:
@@ -74,12 +75,19 @@ def other_flights(session: Session, view: BookingView, piece: SliceView, on: dat
 
     Raises Invalid for a day that is not on sale.
     """
-    kinds = [one.type for one in view.active_passengers]
+    kinds = [one.type for one in view.flying(piece.position)]
     party = Party(*(kinds.count(kind) for kind in TYPES))
     wish = SliceWish(piece.origin.code, piece.destination.code, on)
     criteria = Criteria((wish,), party, cabin=piece.cabin, sort="departure")
     after = told.leaves_after(view, piece)
     return search(session, criteria, settings=settings, currency=view.currency, leaves_after=after)
+
+
+def is_free(session: Session, view: BookingView, position: int, offer: Offer, fault: Fault) -> bool:
+    """True when the airline's own change lets that direction be flown by the offer's flights at no cost."""
+    piece = next((one for one in view.active_slices if one.position == position), None)
+    flights = flights_by_id(session, offer.flight_ids)
+    return piece is not None and fault.frees(piece, offer.cabin, [one.departs_on for one in flights.values()])
 
 
 def ask_link(session: Session, view: BookingView, settings: Settings, *, caller: str) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 from portal.booking import reckoning
 from portal.booking.actions import available_actions, changeable
 from portal.booking.views import AmendmentView, BookingView, ItemView, SliceView
 from portal.kit.i18n import gettext as _
 from portal.kit.i18n import price as shown_price
-from portal.search.rules import SearchResult
+from portal.search.rules import Itinerary, SearchResult
 from portal.search.told import Trip, trip
+from portal.trips.rules import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,29 @@ def doors(view: BookingView, now: datetime) -> dict[str, Door]:
     }
 
 
-def slice_doors(view: BookingView, piece: SliceView, now: datetime) -> tuple[Door, ...]:
+def slice_doors(view: BookingView, piece: SliceView, now: datetime, fault: Fault) -> tuple[Door, ...]:
     """Return what can be done with one direction."""
     at, found = f"/bookings/{view.reference}", []
-    if changeable(view, piece.position, now):
+    if may_change(view, piece, now, fault):
         found.append(Door(f"{at}/change?slice={piece.position}", _("Change this flight")))
     if len(view.active_slices) > 1 and not piece.has_left(now):
-        found.append(Door(f"{at}/cancel?part=slices&slice={piece.position}", _("Cancel this direction")))
+        found.append(Door(f"{at}/cancel?slice={piece.position}", _("Cancel this direction")))
     return tuple(found)
+
+
+def may_change(view: BookingView, piece: SliceView, now: datetime, fault: Fault) -> bool:
+    """True when a direction can be flown otherwise: its fare allows it, or the airline has changed it."""
+    return changeable(view, piece.position, now) or (piece.position in fault.rebook and not piece.has_left(now))
+
+
+def fault_words(fault: Fault, freed: Collection[int], positions: Collection[int]) -> tuple[str, ...]:
+    """Return what the airline has changed of these directions where that frees them, a sentence each."""
+    return tuple(f"{fault.why[at]}." for at in sorted(set(freed) & set(positions)))
+
+
+def left_of(view: BookingView, piece: SliceView) -> tuple[str, ...]:
+    """Return who of those who travel no longer flies that direction, though others do."""
+    return tuple(one.name for one in view.active_passengers if piece.position in one.stays_off)
 
 
 def passes(view: BookingView) -> tuple[tuple[str, str, str], ...]:
@@ -117,12 +135,8 @@ def kind_words(one: AmendmentView) -> str:
 def effects(view: BookingView, one: AmendmentView) -> tuple[str, ...]:
     """Return what the amendment will do, a sentence each."""
     plan, names = one.payload, {str(kept.id): kept.name for kept in view.passengers}
-    if one.kind == "cancellation" and plan.get("byTraveller"):
-        gone = ", ".join(names.get(who, "") for who in plan["passengers"])
-        return (_("%(names)s: no longer flying; the ticket ends and the seat is given back.") % {"names": gone},)
     if one.kind == "cancellation":
-        known = {piece.position: piece for piece in view.slices}
-        return tuple(_way_words(known[at]) for at in plan["slices"])
+        return tuple(_cancelled(view, plan, names))
     if one.kind == "correction":
         after = plan["after"]
         words = {"old": plan["before"]["ticket_name"], "new": after["ticket_name"]}
@@ -132,9 +146,19 @@ def effects(view: BookingView, one: AmendmentView) -> tuple[str, ...]:
     return ()
 
 
-def _way_words(piece: SliceView) -> str:
-    words = {"origin": piece.origin.city, "destination": piece.destination.city}
-    return _("%(origin)s – %(destination)s is cancelled; the seats are given back.") % words
+def _cancelled(view: BookingView, plan: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
+    ways = {p.position: {"origin": p.origin.city, "destination": p.destination.city} for p in view.slices}
+    by_traveller = plan.get("byTraveller")  # How quotes were kept before travellers and directions could be combined.
+    leaving = plan.get("leaving", plan["passengers"] if by_traveller else [])
+    if leaving and not plan.get("whole"):
+        gone = ", ".join(names.get(who, "") for who in leaving)
+        yield _("%(names)s: no longer flying; the ticket ends and the seat is given back.") % {"names": gone}
+    for at in plan.get("dropped", [] if by_traveller else plan["slices"]):
+        yield _("%(origin)s – %(destination)s is cancelled; the seats are given back.") % ways[at]
+    for at in sorted({at for _who, at in plan.get("off", ())}):
+        gone = ", ".join(names.get(who, "") for who, place in plan["off"] if place == at)
+        words = {**ways[at], "names": gone}
+        yield _("%(names)s: no longer flying %(origin)s – %(destination)s; the seat is given back.") % words
 
 
 def rule_words(one: AmendmentView) -> str:
@@ -143,6 +167,7 @@ def rule_words(one: AmendmentView) -> str:
         return ""
     return {
         "carrier": _("The airline is at fault: nothing is taken for it."),
+        "carrier_in_part": _("What the airline changed comes back in full; the rest by the conditions of the fare."),
         "within_24_hours": _("Bought within the last 24 hours, and a week or more before the flight: it is free."),
     }.get(str(one.payload.get("rule")), _("By the conditions that the fare was sold under."))
 
@@ -174,19 +199,32 @@ class Instead:
 
     trip: Trip
     differences: tuple[int, ...]
+    offer: str = ""
 
 
-def instead(result: SearchResult, view: BookingView, piece: SliceView) -> list[Instead]:
-    """Return the itineraries that were found, but for the one that is booked, with the difference for each fare."""
-    old, mine = reckoning.price_of(view, piece), [flight.id for flight in piece.flights]
+def instead(result: SearchResult, view: BookingView, piece: SliceView, fault: Fault) -> list[Instead]:
+    """Return the itineraries that were found, but for the one that is booked, with the difference for each fare.
+
+    Where the airline is at fault a fare keeps what it promised: there is one `offer`, which costs nothing.
+    """
+    mine = [flight.id for flight in piece.flights]
     return [
-        Instead(
-            trip(one, result, [one.token(number) for number in range(len(one.fares))]),
-            tuple(fare.quote.total_minor - old for fare in one.fares),
-        )
+        _instead(one, result, reckoning.price_of(view, piece), at_no_cost=fault.frees(piece, piece.cabin, _days(one)))
         for one in result.slices[0].itineraries
         if [segment.flight_id for segment in one.segments] != mine and fits(view, piece, one.segments[-1].arrival_at)
     ]
+
+
+def _days(one: Itinerary) -> list[date]:
+    return [leg.departs_on for leg in one.segments]
+
+
+def _instead(one: Itinerary, result: SearchResult, old_minor: int, *, at_no_cost: bool) -> Instead:
+    return Instead(
+        trip(one, result, [one.token(number) for number in range(len(one.fares))]),
+        tuple(fare.quote.total_minor - old_minor for fare in one.fares),
+        one.token(0) if at_no_cost else "",
+    )
 
 
 def fits(view: BookingView, piece: SliceView, lands: datetime) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from portal.booking import amending, errors
 from portal.booking.models import Amendment, Booking
 from portal.booking.queries import BookingView, booking_by_id
+from portal.booking.records import ItemWish
 from portal.flights.models import Flight
 from portal.kit import clock, db
 from portal.kit.errors import Invalid
@@ -21,7 +22,7 @@ from portal.pricing.rules import Party
 from tests import world
 from tests.booking import makers
 
-TWO = Party(adults=2)
+ONE, TWO = Party(adults=1), Party(adults=2)
 FAMILY = Party(adults=1, children=1, infants=1)
 
 
@@ -170,20 +171,141 @@ def test_what_is_not_there_cannot_be_cancelled(settings: Settings) -> None:
             quote(booking, **wrong)
 
 
-def test_a_flown_direction_stays_and_the_rest_is_cancelled_for_all_together(
+def test_a_flown_direction_stays_and_of_the_rest_some_travellers_are_cancelled_and_then_all(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, back = there_and_back()
     booking = sold(settings, out, back)
+    anna, ben = (one.id for one in seen(booking).passengers)
     between = out.arrival_at + timedelta(hours=1)
     monkeypatch.setattr(clock, "now", lambda: between)
     with pytest.raises(errors.ActionClosed):
         quote(booking, slice_positions=[0])
-    with pytest.raises(errors.ActionClosed):
-        quote(booking, passenger_ids=[seen(booking).passengers[0].id])
-    done = quote(booking)
-    assert done.payload["slices"] == [1]
-    assert not done.payload["whole"]
+    done = cancel(booking, passenger_ids=[anna])
+    assert (done.penalty_minor, done.payload["off"]) == (12_000, [[str(anna), 1]])
+    view = seen(booking)
+    assert (view.status, len(view.active_slices), len(view.active_passengers)) == ("confirmed", 2, 2)
+    assert [one.id for one in view.flying(1)] == [ben]
+    assert makers.broken() == []
+    last = cancel(booking)
+    assert (last.payload["dropped"], last.payload["whole"]) == ([1], False)
+    assert [one.position for one in seen(booking).active_slices] == [0]
+    assert makers.broken() == []
+
+
+def test_one_traveller_leaves_one_direction_and_all_else_stands(settings: Settings) -> None:
+    booking = sold(settings, *there_and_back())
+    anna, ben = seen(booking).passengers
+    before = seen(booking)
+    done = cancel(booking, passenger_ids=[anna.id], slice_positions=[1])
+    view = seen(booking)
+    assert [[one.id for one in view.flying(at)] for at in (0, 1)] == [[anna.id, ben.id], [ben.id]]
+    assert (done.penalty_minor, view.total_minor) == (12_000, before.total_minor - done.refund_minor)
+    assert {(line["passenger_id"], line["slice_position"]) for line in done.lines} == {(str(anna.id), 1)}
+    counts = "select count(*) from coupons c join tickets t on t.number = c.ticket_number where t.passenger_id = :id"
+    assert makers.one(f"{counts} and c.status = 'open'", id=anna.id) == 1
+    assert makers.one(f"{counts} and c.status = 'refunded'", id=anna.id) == 1
+    assert makers.one("select seats from seat_claims where flight_id = :id", id=view.slices[1].flights[0].id) == 1
+    assert makers.broken() == []
+    with pytest.raises(Invalid):
+        quote(booking, passenger_ids=[anna.id], slice_positions=[1])
+
+
+def test_who_leaves_the_last_direction_is_cancelled_and_the_last_of_a_direction_drops_it(settings: Settings) -> None:
+    booking = sold(settings, *there_and_back())
+    anna, ben = (one.id for one in seen(booking).passengers)
+    cancel(booking, passenger_ids=[anna], slice_positions=[1])
+    gone = cancel(booking, passenger_ids=[anna], slice_positions=[0])
+    assert gone.payload["leaving"] == [str(anna)]
+    assert [one.id for one in seen(booking).active_passengers] == [ben]
+    assert makers.broken() == []
+    last = cancel(booking, passenger_ids=[ben], slice_positions=[0])
+    assert (last.payload["dropped"], last.payload["leaving"]) == ([0], [])
+    assert [one.position for one in seen(booking).active_slices] == [1]
+    assert makers.broken() == []
+    assert cancel(booking).payload["whole"]
+    assert seen(booking).status == "cancelled"
+    assert makers.broken() == []
+
+
+def test_two_who_cross_leave_each_a_direction_and_both_stand(settings: Settings) -> None:
+    booking = sold(settings, *there_and_back())
+    anna, ben = (one.id for one in seen(booking).passengers)
+    cancel(booking, passenger_ids=[anna], slice_positions=[1])
+    cancel(booking, passenger_ids=[ben], slice_positions=[0])
+    view = seen(booking)
+    assert [[one.id for one in view.flying(at)] for at in (0, 1)] == [[anna], [ben]]
+    assert len(view.active_slices) == 2
+    assert makers.broken() == []
+    drop = cancel(booking, slice_positions=[1])
+    assert (drop.payload["dropped"], drop.payload["leaving"]) == ([1], [str(ben)])
+    assert makers.broken() == []
+
+
+def test_in_each_direction_nobody_is_left_alone_who_may_not_fly_alone(settings: Settings) -> None:
+    booking = sold(settings, *there_and_back(), party=FAMILY)
+    adult, child, infant = (one.id for one in seen(booking).passengers)
+    for left in ([adult], [adult, child], [adult, infant]):
+        with pytest.raises(errors.ActionClosed):
+            quote(booking, passenger_ids=left, slice_positions=[1])
+    cancel(booking, passenger_ids=[infant], slice_positions=[1])
+    cancel(booking, passenger_ids=[adult, child], slice_positions=[1])
+    assert [one.position for one in seen(booking).active_slices] == [0]
+    assert makers.broken() == []
+
+
+def test_parts_in_any_order_give_back_what_all_at_once_does(settings: Settings) -> None:
+    flights = there_and_back()
+    whole = cancel(sold(settings, *flights))
+    booking = sold(settings, *flights)
+    anna, ben = (one.id for one in seen(booking).passengers)
+    steps = [(ben, 0), (anna, 1), (anna, 0), (ben, 1)]
+    parts = [cancel(booking, passenger_ids=[who], slice_positions=[at]) for who, at in steps]
+    assert sum(one.refund_minor for one in parts) == whole.refund_minor
+    assert sum(one.penalty_minor for one in parts) == whole.penalty_minor
+    assert seen(booking).status == "cancelled"
+    assert makers.broken() == []
+
+
+def test_named_seats_and_extras_of_that_direction_go_and_the_others_stay(settings: Settings) -> None:
+    booking = sold(settings, *there_and_back())
+    (anna, ben), flights = seen(booking).passengers, seen(booking).flights
+    for flight in flights:
+        for at, who in enumerate((anna, ben)):
+            ticked = ItemWish("seat", "seat", f"Seat 1{at}A", who.id, flight.id, 1, 0, f"1{at}A")
+            _add(booking, ticked)
+            _add(booking, ItemWish("bag", "bag", "A bag", who.id, flight.id, 1, 0))
+    cancel(booking, passenger_ids=[anna.id], slice_positions=[1])
+    kept = [(one.kind, one.passenger_id, one.flight_id) for one in seen(booking).items]
+    assert len(kept) == 6
+    assert not [one for one in kept if one[1:] == (anna.id, flights[1].id)]
+    assert makers.one("select count(*) from named_seats where occupant = :id", id=anna.id) == 1
+    assert makers.broken() == []
+
+
+def _add(booking: Booking, wish: ItemWish) -> None:
+    view = seen(booking)
+    names = list(ItemWish.__dataclass_fields__)
+    have = [ItemWish(**{name: getattr(one, name) for name in names}) for one in view.items if one.kind == wish.kind]
+    with db.writing() as session:
+        amending.choose_items(
+            session,
+            booking.reference,
+            kinds=frozenset({wish.kind}),
+            wishes=[*have, wish],
+            key=uuid4().hex,
+            actor_id=None,
+        )
+
+
+def test_where_the_carrier_is_at_fault_for_one_direction_the_other_goes_by_its_fare(settings: Settings) -> None:
+    booking = sold(settings, *there_and_back())
+    view = seen(booking)
+    done = cancel(booking, at_fault=[1])
+    assert (done.payload["rule"], done.payload["waived"]) == ("carrier_in_part", [1])
+    assert done.penalty_minor == 2 * 12_000
+    assert done.refund_minor == view.total_minor - 2 * 12_000
+    assert makers.broken() == []
 
 
 def test_a_quote_lapses_and_is_out_of_date_after_another_change(settings: Settings) -> None:

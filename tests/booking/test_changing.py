@@ -19,7 +19,7 @@ from portal.pricing.rules import Party
 from portal.search.rules import Offer
 from tests import world
 from tests.booking import makers
-from tests.booking.test_cancelling import FAMILY, TWO, seen, sold, there_and_back
+from tests.booking.test_cancelling import FAMILY, TWO, cancel, seen, sold, there_and_back
 from tests.booking.test_items import choose, wish
 
 
@@ -184,3 +184,38 @@ def test_one_flight_becomes_two_and_back(settings: Settings) -> None:
     change(booking, offer(settings, later(days=36, fare_minor=5_000), brand="Flex"))
     assert len(seen(booking).items) == 1
     assert makers.broken() == []
+
+
+def test_who_left_a_direction_keeps_the_ticket_when_the_others_change_it(settings: Settings) -> None:
+    out, back = there_and_back()
+    booking = sold(settings, out, back)
+    anna, ben = seen(booking).passengers
+    cancel(booking, passenger_ids=[anna.id], slice_positions=[1])
+    new = makers.flight(number=404, origin="LAX", destination="JFK", on=world.soon(43))
+    one = Party(adults=1)
+    with pytest.raises(errors.ActionClosed):
+        quote(booking, makers.offer(settings, new, party=TWO, brand="Standard"), at=1, waive=True)
+    done = change(booking, makers.offer(settings, new, party=one, brand="Standard"), at=1, waive=True)
+    assert (done.payload["take"], done.payload["give"]) == (
+        [[new.id, "economy", 1]],
+        [[back.id, "economy", 1]],
+    )
+    view = seen(booking)
+    assert view.passengers[0].ticket_number == anna.ticket_number
+    assert view.passengers[1].ticket_number != ben.ticket_number
+    assert makers.broken() == []
+    other = later()
+    change(booking, makers.offer(settings, other, party=TWO, brand="Standard"), waive=True)
+    counts = "select count(*) from coupons c join tickets t on t.number = c.ticket_number where t.status = 'open'"
+    assert [makers.one(f"{counts} and t.passenger_id = :id", id=one.id) for one in view.passengers] == [1, 2]
+    assert makers.broken() == []
+
+
+def test_the_price_of_a_change_is_of_who_flies_that_direction(settings: Settings) -> None:
+    out, back = there_and_back()
+    booking = sold(settings, out, back)
+    cancel(booking, passenger_ids=[seen(booking).passengers[0].id], slice_positions=[0])
+    target = makers.offer(settings, later(fare_minor=30_000), party=Party(adults=1), brand="Standard")
+    due = quote(booking, target)
+    assert due.penalty_minor == 7_500
+    assert {line["passenger_id"] for line in due.lines} == {str(seen(booking).passengers[1].id)}

@@ -59,13 +59,12 @@ def bookings(draw: st.DrawFn) -> BookingView:
 
 
 def cancelled(view: BookingView, people: Any = None, slices: Any = None, *, free: bool = False) -> Reckoning:
-    return reckoning.cancellation(
-        view,
-        travellers=view.passengers if people is None else people,
-        slices=view.slices if slices is None else slices,
-        follows_fare=FOLLOWS,
-        free=free,
-    )
+    people, slices = view.passengers if people is None else people, view.slices if slices is None else slices
+    return by_pairs(view, [(one, piece) for one in people for piece in slices], free=free)
+
+
+def by_pairs(view: BookingView, pairs: Any, *, free: bool = False, at_fault: Any = ()) -> Reckoning:
+    return reckoning.cancellation(view, pairs, follows_fare=FOLLOWS, free=free, at_fault=at_fault)
 
 
 def after(view: BookingView, done: Reckoning) -> BookingView:
@@ -92,7 +91,8 @@ def test_in_parts_it_is_the_same_as_at_once_and_a_second_time_nothing(view: Book
     whole = cancelled(view)
     by_traveller = [cancelled(view, [one]) for one in view.passengers]
     by_direction = [cancelled(view, None, [piece]) for piece in view.slices]
-    for parts in (by_traveller, by_direction):
+    each = [by_pairs(view, [(one, piece)]) for one in view.passengers for piece in view.slices]
+    for parts in (by_traveller, by_direction, each):
         assert sum(one.sum_minor for one in parts) == whole.sum_minor
         assert sum(one.penalty_minor for one in parts) == whole.penalty_minor
     rest = after(view, whole)
@@ -100,6 +100,26 @@ def test_in_parts_it_is_the_same_as_at_once_and_a_second_time_nothing(view: Book
     again = cancelled(rest)
     assert again.sum_minor >= -rest.total_minor
     assert cancelled(after(view, cancelled(view, free=True)), free=True).lines == ()
+
+
+@given(bookings(), st.data())
+@settings(max_examples=150, deadline=None)
+def test_travellers_leaving_directions_one_after_the_other_get_what_they_would_get_at_once(
+    view: BookingView, data: st.DataObject
+) -> None:
+    """Whatever the order and the grouping: each pair is appended to the booking before the next is reckoned."""
+    every = [(one, piece) for one in view.passengers for piece in view.slices]
+    steps = data.draw(st.permutations(every))
+    at_fault = data.draw(st.sets(st.sampled_from([piece.position for piece in view.slices])))
+    so_far, back = view, 0
+    for pair in steps:
+        done = by_pairs(so_far, [pair], at_fault=at_fault)
+        so_far, back = after(so_far, done), back - done.sum_minor
+        assert so_far.total_minor >= 0
+    assert back == -by_pairs(view, every, at_fault=at_fault).sum_minor
+    assert so_far.total_minor == view.total_minor - back
+    faultless = sum(one.amount_minor for one in view.charges if one.slice_position in at_fault)
+    assert back >= faultless
 
 
 @given(bookings())

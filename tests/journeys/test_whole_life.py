@@ -124,7 +124,7 @@ def fly_back_later(page: Page, reference: str) -> None:
 
 def one_stays_home(page: Page, reference: str, portal: RunningPortal) -> None:
     page.goto(f"/bookings/{reference}/cancel")
-    page.get_by_label("Some travellers, on all flights").check()
+    page.get_by_label("Only some travellers").check()
     page.get_by_label("Max Müller").check()
     page.get_by_role("button", name="Show what comes back").click()
     quoted = money(page.get_by_role("main").inner_text().split("You get back")[1])

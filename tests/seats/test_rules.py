@@ -141,7 +141,9 @@ def sold(cabin: str = "economy", brand: str = "Basic", seat: dict[str, bool] | N
     """Return as much of a direction as these rules read."""
     conditions = {} if seat is None else {"seat": seat}
     flights = (flight(),)
-    made = SimpleNamespace(cabin=cabin, brand=brand, conditions=conditions, flights=flights, cancelled_at=None)
+    made = SimpleNamespace(
+        position=0, cabin=cabin, brand=brand, conditions=conditions, flights=flights, cancelled_at=None
+    )
     return cast(SliceView, made)
 
 
@@ -173,7 +175,7 @@ def test_together_never_seats_a_party_by_an_exit_or_on_strangers(
 ) -> None:
     view = booked(*["adult"] * adults, *["child"] * children, "infant")
     own = data.draw(st.lists(st.sampled_from([seat.name for seat in plan.seats]), max_size=2))
-    found = rules.together(plan, view, PRICES, "penalty", own=own)
+    found = rules.together(plan, view.active_passengers, PRICES, "penalty", own=own)
     assert len(found) in (0, adults + children)
     assert len({seat.name for seat in found.values()}) == len(found)
     for seat in found.values():

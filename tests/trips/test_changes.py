@@ -40,7 +40,7 @@ def test_a_traveller_is_cancelled_by_a_quote_and_a_button(client: TestClient, se
     at, anna = mine(client, settings, booking), seen(booking).passengers[0]
     form = client.get(f"{at}/cancel").text
     assert anna.name in form
-    page = sent(client, f"{at}/cancel", part="people", passenger=str(anna.id), refund="original")
+    page = sent(client, f"{at}/cancel", who="some", passenger=str(anna.id), refund="original")
     told = client.get(page).text
     for words in ("You get back", "Fee taken", "$240.00", "Good until", "Cancel it now", "no longer flying"):
         assert words in told
@@ -57,12 +57,12 @@ def test_a_direction_and_then_all_is_cancelled_and_the_quote_may_be_dropped(
 ) -> None:
     booking = sold(settings, *there_and_back())
     at = mine(client, settings, booking)
-    dropped = sent(client, f"{at}/cancel", part="slices", slice="1", refund="original")
+    dropped = sent(client, f"{at}/cancel", ways="some", slice="1", refund="original")
     assert sent(client, f"{dropped}/withdraw") == at
     assert client.post(dropped).status_code == 409
-    sent(client, sent(client, f"{at}/cancel", part="slices", slice="1", refund="original"))
+    sent(client, sent(client, f"{at}/cancel", ways="some", slice="1", refund="original"))
     assert "Cancelled" in client.get(at).text
-    sent(client, sent(client, f"{at}/cancel", part="all", refund="original"))
+    sent(client, sent(client, f"{at}/cancel", refund="original"))
     assert "This booking is cancelled" in client.get(at).text
     assert makers.broken() == []
 
@@ -70,9 +70,9 @@ def test_a_direction_and_then_all_is_cancelled_and_the_quote_may_be_dropped(
 def test_what_cannot_be_cancelled_is_said_at_the_form(client: TestClient, settings: Settings) -> None:
     booking = sold(settings, makers.flight())
     at = mine(client, settings, booking)
-    nobody = client.post(f"{at}/cancel", data={"part": "people", "refund": "original"})
+    nobody = client.post(f"{at}/cancel", data={"who": "some", "refund": "original"})
     assert nobody.status_code == 422
-    nothing = client.post(f"{at}/cancel", data={"part": "slices", "slice": "7", "refund": "original"})
+    nothing = client.post(f"{at}/cancel", data={"slice": "7", "refund": "original"})
     assert "no such direction" in nothing.text
 
 
@@ -170,7 +170,7 @@ def test_a_guest_who_looked_it_up_changes_it_by_a_mailed_link_only(client: TestC
 
 def test_nobody_else_sees_or_confirms_a_change(client: TestClient, settings: Settings) -> None:
     booking, other = sold(settings, makers.flight()), sold(settings, makers.flight(number=104))
-    told = sent(client, f"{mine(client, settings, booking)}/cancel", part="all", refund="original")
+    told = sent(client, f"{mine(client, settings, booking)}/cancel", refund="original")
     number = told.rsplit("/", 1)[1]
     client.cookies.clear()
     at = mine(client, settings, other)
@@ -280,7 +280,7 @@ def test_only_a_clerk_may_say_that_the_airline_is_at_fault(
     client: TestClient, settings: Settings, signed_in: Any
 ) -> None:
     booking = sold(settings, makers.flight(), brand="Basic")
-    at, wish = mine(client, settings, booking), {"part": "all", "refund": "original", "waive": "1"}
+    at, wish = mine(client, settings, booking), {"refund": "original", "waive": "1"}
     assert "at fault" not in client.get(f"{at}/cancel").text
     sent(client, f"{at}/cancel", **wish)
     assert makers.one("select payload ->> 'rule' from amendments") == "conditions"
@@ -305,3 +305,20 @@ def test_a_program_books_with_a_promotion_or_hears_why_not(client: TestClient, s
     made = client.post("/api/bookings", json={**wish, "promoCode": "welcome10"}).json()
     assert float(made["total"]["amount"]) == target.total_minor / 100 - 20
     assert made["priceBreakdown"][-1]["amount"]["amount"] == "-20.00"
+
+
+def test_one_traveller_stays_off_one_direction_by_the_page(client: TestClient, settings: Settings) -> None:
+    booking = sold(settings, *there_and_back())
+    at, anna = mine(client, settings, booking), seen(booking).passengers[0]
+    assert "Who no longer flies?" in client.get(f"{at}/cancel").text
+    quoted = sent(client, f"{at}/cancel", passenger=str(anna.id), slice="1", refund="original")
+    told = unescape(client.get(quoted).text)
+    assert f"{anna.name}: no longer flying Los Angeles – New York; the seat is given back." in told
+    assert "$120.00" in told
+    assert sent(client, quoted) == at
+    after = client.get(at).text
+    assert f"No longer flying this direction: {anna.name}" in after
+    assert "Table of travellers" in after
+    again = client.post(f"{at}/cancel", data={"passenger": str(anna.id), "slice": "1", "refund": "original"})
+    assert (again.status_code, "does not fly these directions any more" in again.text) == (422, True)
+    assert makers.broken() == []
