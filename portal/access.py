@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from portal.kit.errors import Forbidden, NotSignedIn
-from portal.kit.openapi import ScopeMissing, scope_of
+from portal.kit.errors import Forbidden, NotSignedIn, PortalError
+from portal.kit.openapi import Admission, ScopeMissing, scope_of
 from portal.kit.web import UNSAFE, Request, Viewer
+from portal.tokens.errors import TokenRefused
+from portal.tokens.rules import scope_words
 
 
 class Kind(NamedTuple):
@@ -310,6 +312,24 @@ def needed_scope(method: str, path: str) -> str | None:
     if not path.startswith("/api/") or (kind_of(method, path) == "anyone" and method not in UNSAFE):
         return None
     return scope_of(method, path)
+
+
+def admission(method: str, path: str) -> Admission:
+    """Return what the API's description tells of a door: how one shows who one is, and what may be refused for it."""
+    kind, scope = kind_of(method, path), needed_scope(method, path)
+    if kind is None or path.startswith("/api/health") or (kind == "anyone" and path.startswith("/api/auth/")):
+        return Admission()
+    if scope is None:
+        return Admission(refusals=(TokenRefused,))
+    ways: list[dict[str, list[str]]] = [{"bearer": []}, *([{"apiKey": [scope]}] if scope in scope_words() else [])]
+    ways = [{"bookingToken": []}, *ways] if kind == "booking" else ways
+    refusals: list[type[PortalError]] = [
+        TokenRefused,
+        ScopeMissing,
+        *([NotSignedIn] if KINDS[kind].guest == "sign-in" else []),
+    ]
+    refusals += [Forbidden] if "403" in KINDS[kind] else []
+    return Admission(tuple([{}, *ways] if KINDS[kind].guest == "in" else ways), tuple(refusals))
 
 
 def _answer(kind: Kind, viewer: Viewer | None) -> str:

@@ -136,7 +136,7 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=_lifespan,
     )
     app.state.settings = settings
-    app.state.admit = portal.access.admit
+    app.state.admit, app.state.admission = portal.access.admit, portal.access.admission
     app.state.viewer_from_session = portal.accounts.entrance.viewer_from_session
     app.state.note_proof = portal.accounts.entrance.note_proof
     app.state.viewer_from_token = portal.accounts.api.viewer_from_token

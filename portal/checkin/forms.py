@@ -105,8 +105,8 @@ class ScanIn(Wire):
     """What a gate's scanner read. `flightId` says which flight's gate it is; without a bar code a number will do."""
 
     barcode: Annotated[str, Field(max_length=2000)] | None = None
-    flight_id: UUID | None = None
-    sequence: int | None = Field(None, ge=1, le=9999)
+    flight_id: UUID | None = Field(None, examples=["3f0c5c3e-6a5e-4a0e-9d57-0f4c6ad1b2ce"])
+    sequence: int | None = Field(None, ge=1, le=9999, examples=[25])
 
     @model_validator(mode="after")
     def _enough(self) -> ScanIn:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from portal.flights.forms import FlightOut, PriceOut
 from portal.kit import ids
@@ -50,7 +50,9 @@ def _references(given: Any) -> Any:
     return re.split(r"[\s,;]+", given.strip()) if isinstance(given, str) else given
 
 
-Wall = Annotated[datetime, AfterValidator(_wall)]
+# JSON Schema's date-time has an offset; a clock on the wall has none.
+CLOCK = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$"}
+Wall = Annotated[datetime, AfterValidator(_wall), WithJsonSchema(CLOCK)]
 Reference = Annotated[str, StringConstraints(max_length=20), AfterValidator(ids.normal_reference)]
 
 
@@ -87,7 +89,7 @@ class _Ordered(Wire):
 class DelayIn(_Ordered):
     """A delay; the schedule stays as it is. 0 takes it back."""
 
-    minutes: Annotated[int, AfterValidator(_late)] = Field(description="0 to 2880, which is 48 hours")
+    minutes: Annotated[int, AfterValidator(_late)] = Field(description="0 to 2880, which is 48 hours", examples=[90])
 
 
 class RetimeIn(_Ordered):

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from starlette.responses import JSONResponse, Response
 
+from portal.kit.description import document
 from portal.kit.errors import PortalError
-from portal.kit.openapi import document
 from portal.kit.web import Request, endpoint, page, render
 
 TITLE = "Flight portal API"
-DEPTH = 6
-SAMPLES = {
-    "email": "robin@example.com",
-    "date": "2027-03-01",
-    "date-time": "2027-03-01T08:00:00Z",
-    "time": "08:30",
-    "uuid": "3f0c5c3e-6a5e-4a0e-9d57-0f4c6ad1b2ce",
-}
-NAMES = {"origin": "JFK", "destination": "LAX", "currency": "USD", "amount": "123.45", "reference": "K7QX2M"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,8 @@ class Described:
     path: str
     summary: str
     description: str
-    signed_in: bool
+    ways: tuple[str, ...]
+    scope: str
     parameters: tuple[Field, ...]
     body: tuple[Field, ...]
     body_schema: str
@@ -84,7 +78,8 @@ def _document(request: Request) -> dict[str, Any]:
     """Describe this process's routes, once: they never change while it runs."""
     state = request.app.state
     if not hasattr(state, "openapi"):
-        state.openapi = document(request.app.routes, title=TITLE, version="1")
+        server, ask = request.settings.base_url, state.admission
+        state.openapi = document(request.app.routes, title=TITLE, version="1", server=server, ask=ask)
     return cast(dict[str, Any], state.openapi)
 
 
@@ -116,12 +111,13 @@ def _operation(schemas: Any, method: str, path: str, operation: Any, base_url: s
         path=path,
         summary=operation["summary"],
         description=operation["description"],
-        signed_in="security" in operation,
+        ways=tuple(way for one in operation.get("security", ()) for way in one or ("",)),
+        scope=next((one["apiKey"][0] for one in operation.get("security", ()) if "apiKey" in one), ""),
         parameters=tuple(map(_parameter, operation["parameters"])),
         body=fields_of(schemas[_name(body)]) if body and _name(body) in schemas else (),
         body_schema=_name(body) if body else "",
         answers=tuple(_answer(status, said) for status, said in sorted(operation["responses"].items())),
-        curl=_curl(schemas, method, path, operation, body, base_url),
+        curl=_curl(method, path, operation, base_url),
     )
 
 
@@ -188,47 +184,17 @@ def _name(schema: Mapping[str, Any]) -> str:
     return str(schema.get("$ref", "")).rsplit("/", 1)[-1]
 
 
-def _curl(schemas: Any, method: str, path: str, operation: Any, body: Any, base_url: str) -> str:
-    query = [
-        f"{one['name']}={sample(schemas, one['schema'], one['name'])}"
-        for one in operation["parameters"]
-        if one["in"] == "query" and one["required"]
-    ]
-    address = path.replace("{reference}", "K7QX2M").replace("{code}", "JFK") + (f"?{'&'.join(query)}" if query else "")
-    verb = "" if method == "GET" else f"-X {method} "
-    lines = [f"curl {verb}'{base_url}{address}'"]
+def _curl(method: str, path: str, operation: Any, base_url: str) -> str:
+    told = [(one["in"], one["name"], one["example"]) for one in operation["parameters"] if "example" in one]
+    query = urlencode([(name, value) for where, name, value in told if where == "query"], doseq=True)
+    filled = {name: value for where, name, value in told if where == "path"}
+    address = re.sub(r"{(\w+)}", lambda found: str(filled[found[1]]), path) + (f"?{query}" if query else "")
+    lines = [f"curl {'' if method == 'GET' else f'-X {method} '}'{base_url}{address}'"]
     lines += ['-H "Authorization: Bearer $TOKEN"'] if "security" in operation else []
-    if body:
-        text = json.dumps(sample(schemas, body), ensure_ascii=False)
+    if "requestBody" in operation:
+        text = json.dumps(operation["requestBody"]["content"]["application/json"]["example"], ensure_ascii=False)
         lines += ["-H 'Content-Type: application/json'", f"-d '{text}'"]
     return " \\\n  ".join(lines)
-
-
-def sample(schemas: Mapping[str, Any], schema: Mapping[str, Any], name: str = "", depth: int = 0) -> Any:
-    """Return a value that fits the schema, believable where its name or format says what it is."""
-    if depth > DEPTH:
-        return None
-    if "$ref" in schema:
-        return sample(schemas, schemas[_name(schema)], name, depth + 1)
-    for key in ("examples", "enum"):
-        if schema.get(key):
-            return schema[key][0]
-    if "default" in schema or "const" in schema:
-        return schema.get("default", schema.get("const"))
-    if "anyOf" in schema:
-        return sample(schemas, schema["anyOf"][0], name, depth + 1)
-    if schema.get("type") == "array":
-        return [sample(schemas, schema.get("items", {}), name, depth + 1)]
-    if schema.get("type") == "object":
-        return _object(schemas, schema, depth)
-    plain: dict[str, Any] = {"integer": 1, "number": 1, "boolean": True}
-    return plain.get(str(schema.get("type")), SAMPLES.get(schema.get("format", ""), NAMES.get(name, "…")))
-
-
-def _object(schemas: Mapping[str, Any], schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
-    required = schema.get("required", ())
-    shapes = schema.get("properties", {}).items()
-    return {name: sample(schemas, shape, name, depth + 1) for name, shape in shapes if name in required}
 
 
 routes = [endpoint("/api/openapi.json", openapi), page("/api/docs", docs)]

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import anyio.from_thread
@@ -37,7 +37,9 @@ from starlette.routing import Route
 
 from portal.kit import cache, clock, db, metrics
 from portal.kit.i18n import gettext as _
+from portal.kit.openapi import operation
 from portal.kit.settings import ROOT, Settings
+from portal.kit.validation import Wire
 from portal.kit.web import Request, page, render
 
 log = logging.getLogger(__name__)
@@ -45,7 +47,23 @@ LONGEST_SECONDS = 2.5
 KEPT_SECONDS = 1.0
 LATE_JOBS_SECONDS = 120
 FREE_BYTES = 200_000_000
+Status = Literal["healthy", "degraded", "unhealthy"]
 WORST_FIRST = ("unhealthy", "degraded", "healthy")
+
+
+class CheckOut(Wire):
+    """How one part is."""
+
+    status: Status
+    latency_ms: float
+    detail: str | None = None
+
+
+class HealthOut(Wire):
+    """How the portal is: the worst of its parts, and each of them by name."""
+
+    status: Status
+    checks: dict[str, CheckOut]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +251,14 @@ def _code(found: Mapping[str, Finding]) -> int:
     return 503 if overall(found) == "unhealthy" else 200
 
 
-def _probe(*names: str) -> Callable[[StarletteRequest], Awaitable[Response]]:
+def _probe(*names: str, summary: str = "How the portal is") -> Callable[[StarletteRequest], Awaitable[Response]]:
     """Return a door that asks nobody who they are, so that it answers while the database is away."""
 
     async def door(plain: StarletteRequest) -> Response:
+        """Answer how the parts are; asks nobody who they are. 503 with the same body when one of them is unhealthy."""
         return _answer(await examine(plain.app, *names))
 
-    return door
+    return operation(summary, answer=HealthOut, also={503: HealthOut}, tag="health")(door)
 
 
 async def live(_: StarletteRequest) -> Response:
@@ -309,6 +328,6 @@ routes = [
     Route("/health-ui", for_people, name="health.people"),
     page("/health/detailed", detailed),
     Route("/api/health", _probe(), name="api.health"),
-    Route("/api/health/database", _probe("database"), name="api.health.database"),
-    Route("/api/health/redis", _probe("redis"), name="api.health.redis"),
+    Route("/api/health/database", _probe("database", summary="How the database is"), name="api.health.database"),
+    Route("/api/health/redis", _probe("redis", summary="How Redis is"), name="api.health.redis"),
 ]

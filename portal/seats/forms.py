@@ -69,7 +69,7 @@ class SeatsIn(RootModel[Annotated[list[SeatIn], Field(min_length=1, max_length=2
 class ExtraIn(Wire):
     """So many of an extra for one traveller; `flightId` is the flight, a direction's first, or null (whole trip)."""
 
-    code: Annotated[str, StringConstraints(max_length=60)]
+    code: Annotated[str, StringConstraints(max_length=60)] = Field(examples=["checked_bag"])
     passenger_id: UUID
     flight_id: UUID | None = None
     quantity: Annotated[int, Field(ge=0, le=9)] = 1

@@ -176,9 +176,9 @@ class Limits(Wire):
 class PromotionWish(Limits):
     """A new promotion: `amount` in per cent, or in `currency`."""
 
-    code: Annotated[str, AfterValidator(_promotion_code)]
+    code: Annotated[str, AfterValidator(_promotion_code)] = Given(examples=["SUMMER10"])
     kind: Literal["percent", "amount"]
-    amount: Amount
+    amount: Amount = Given(examples=["10.00"])
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = "USD"
 
 
@@ -195,7 +195,7 @@ class PromotionPatch(Wire):
     routes: Routes = None
     brands: tuple[str, ...] | None = None
     cabins: tuple[Cabin, ...] | None = None
-    total_uses: Uses | None = None
+    total_uses: Uses | None = Given(None, examples=[500])
     per_customer: Uses | None = None
     ended: Literal[True] | None = Given(None, description="true ends it at once, for good")
 

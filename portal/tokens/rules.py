@@ -50,6 +50,7 @@ FOR_STAFF = (
     "promotions:read",
     "jobs:read",
     "jobs:write",
+    "audit:read",
 )
 FOR_ADMIN = ("promotions:write",)
 
@@ -161,6 +162,7 @@ def scope_words() -> dict[str, str]:
         "promotions:write": _("Make and change promotions"),
         "jobs:read": _("Read the jobs"),
         "jobs:write": _("Retry and drop jobs"),
+        "audit:read": _("Read the audit trail"),
     }
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from portal.app import ROUTES
-from portal.kit.docs import every_error, kind_of, sample
+from portal.kit.docs import every_error, kind_of
+from portal.kit.examples import sample
 
 
 def described(client: TestClient) -> dict[str, Any]:
@@ -28,7 +29,8 @@ def shown(client: TestClient) -> str:
 
 def test_every_link_of_the_document_leads_somewhere(client: TestClient) -> None:
     document = described(client)
-    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    parts = document["components"]
+    known = {f"#/components/{kind}/{name}" for kind in ("schemas", "examples") for name in parts[kind]}
     assert document["openapi"] == "3.1.0"
     assert set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document))) <= known
 
@@ -68,7 +70,7 @@ def test_the_page_runs_no_script_of_its_own(client: TestClient) -> None:
 
 def test_operations_that_need_a_sign_in_say_so_and_answer_401(client: TestClient) -> None:
     me = described(client)["paths"]["/api/me"]["get"]
-    assert me["security"] == [{"bearer": []}]
+    assert me["security"] == [{"bearer": []}, {"apiKey": ["profile:read"]}]
     assert "not_signed_in" in me["responses"]["401"]["description"]
 
 

@@ -12,8 +12,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from portal.app import ROUTES, create_app
+from portal.kit.description import document
 from portal.kit.errors import Invalid
-from portal.kit.openapi import document
 from portal.kit.settings import Settings
 from portal.kit.validation import parse
 from portal.trips.forms import LookUp
