@@ -133,14 +133,18 @@ def extend(request: Request) -> Response:
     errors=PAY_REFUSALS,
 )
 def pay(request: Request, body: NewPayment) -> Response:
-    """Charge what is due: 201 paid or action required, 202 not known yet, 402 refused."""
+    """Charge what is due, or a part of it: 201 paid or action required, 202 not known yet, 402 refused.
+
+    With `partial` the amount may be less than the balance: the booking stays held until the rest is paid, and what came
+    in goes back by itself where that does not happen in time. A refusal tells the `balance` and until when it is due.
+    """
     view = _mine(request)
     if body.method == "credit":
         return _pay_by_credit(request, view.reference, body)
     if body.method == "card" and not gateway.takes_tokens(request.settings):
         raise PayOnPage(_("Send method page, and the payer to the address in the answer."))
     amount = body.amount.money if body.amount else None
-    wish = PayWish(_key(request), body.method, gateway.name(request.settings), amount)
+    wish = PayWish(_key(request), body.method, gateway.name(request.settings), amount, body.partial)
     with db.writing() as session:
         payment = service.begin_payment(session, view.reference, wish)
     if payment.state in OPEN:
@@ -153,7 +157,7 @@ def pay(request: Request, body: NewPayment) -> Response:
         with db.writing() as session:
             payment = service.settle_payment(session, payment.id, outcome)
     if payment.state in ("declined", "abandoned"):
-        raise _refused(payment)
+        raise _refused(payment, view.reference)
     location = {"Location": f"/api/bookings/{view.reference}/payments/{payment.id}"}
     return _answer(request, payment, 202 if payment.state in ("pending", "under_review") else 201, location)
 
@@ -167,8 +171,10 @@ def _pay_by_credit(request: Request, reference: str, body: NewPayment) -> Respon
     return _answer(request, used, 201, {"Location": f"/api/bookings/{reference}/payments/{used.id}"})
 
 
-def _refused(payment: Payment) -> PortalError:
-    no = PaymentRefused(refusal(payment.decline_code))
+def _refused(payment: Payment, reference: str) -> PortalError:
+    with db.reading() as session:
+        stands = _wire(booking_view(session, reference))
+    no = PaymentRefused(refusal(payment.decline_code), {name: stands[name] for name in ("balance", "expiresAt")})
     if payment.decline_code:
         no.code = payment.decline_code
     return no

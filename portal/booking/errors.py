@@ -32,13 +32,24 @@ class PriceChanged(Conflict):
 
 
 class PriceMismatch(Invalid):
-    """The amount is not what is due."""
+    """The amount is neither what is due nor, where a part was asked for, one that may be paid by itself."""
 
     code, title = "price_mismatch", "The amount is not what is due"
 
-    def __init__(self, *, balance: Money) -> None:
-        super().__init__("The amount must equal the balance.")
+    def __init__(self, *, balance: Money, least: Money | None = None) -> None:
+        part = f"A part is at least {_told(least)}, and leaves as much to pay." if least else ""
+        super().__init__(part or "The amount must equal the balance; a part of it has to be asked for as one.")
         self.extra: dict[str, Any] = {"balance": balance.wire()}
+
+
+def _told(money: Money) -> str:
+    return " ".join(money.wire().values())
+
+
+class PartPaid(Conflict):
+    """A part of the price is paid already, and what is asked for would leave nothing to pay, or less."""
+
+    code, title = "part_paid", "A part of this is paid already"
 
 
 class HoldExpired(Conflict):

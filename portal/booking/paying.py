@@ -11,13 +11,23 @@ from uuid import UUID
 from starlette.responses import Response
 
 from portal.booking import actions, service, told
-from portal.booking.errors import HoldExpired, NamesMissing, NotHeld, PaymentUnderWay, QuoteExpired, TooManyPayments
+from portal.booking.errors import (
+    HoldExpired,
+    NamesMissing,
+    NotHeld,
+    PartPaid,
+    PaymentUnderWay,
+    PriceMismatch,
+    QuoteExpired,
+    TooManyPayments,
+)
 from portal.booking.forms import CreditCode, PayWish
 from portal.booking.pages import common, expired, mine, read, sent_on
-from portal.booking.rules import BookingView
-from portal.kit import clock, db, i18n, ids, limits
+from portal.booking.rules import BookingView, least_of
+from portal.kit import clock, db, i18n, ids, limits, money
 from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
+from portal.kit.money import Money
 from portal.kit.validation import parse
 from portal.kit.web import Notice, Request, page, render, see_other
 from portal.payments import credits, gateway
@@ -36,7 +46,7 @@ def pay(request: Request) -> Response:
     if not view.is_named and view.status_at(clock.now()) == "held":
         return see_other(request, f"/book/{view.reference}/passengers")
     if actions.available_actions(view, clock.now())["pay"] is None:
-        return _pay(request, view, _refused(view), status=200)
+        return _pay(request, view, None, status=200)
     return sent_on(request, view) or see_other(request, f"/bookings/{view.reference}")
 
 
@@ -50,6 +60,9 @@ def promote(request: Request) -> Response:
         return expired(request, view)
     except PromotionRefused as no:
         return _pay(request, view, "", status=no.status, promo={"code": code, "error": no.detail})
+    except PartPaid as no:
+        words = _("With this promotion nothing would be left to pay by another card. What is paid stays paid.")
+        return _pay(request, view, "", status=no.status, promo={"code": code, "error": words})
     except PaymentUnderWay as no:
         return see_other(request, f"/book/{view.reference}/payments/{no.payment_id}")
     except NotHeld:
@@ -57,21 +70,24 @@ def promote(request: Request) -> Response:
     return see_other(request, f"/book/{view.reference}/pay")
 
 
-def _refused(view: BookingView) -> str:
-    with db.reading() as session:
-        attempts = payment_queries.payments_of(session, view.id)
+def _refused(attempts: list[PaymentView]) -> str:
     return refusal(attempts[-1].decline_code) if attempts and attempts[-1].state == "declined" else ""
 
 
 def _pay(
     request: Request,
     view: BookingView,
-    problem: str,
+    problem: str | None,
     *,
     status: int,
     credit_problem: str = "",
+    part_problem: str = "",
     promo: dict[str, str] | None = None,
 ) -> Response:
+    """Show the page; `problem` is None where the last attempt says whether there is one."""
+    with db.reading() as session:
+        attempts = payment_queries.payments_of(session, view.id)
+    problem = _refused(attempts) if problem is None else problem
     try:
         gateway.name(request.settings)
         payable = True
@@ -89,20 +105,35 @@ def _pay(
         payable=payable,
         promo=promo or {"code": told.promotion_code(view), "error": ""},
         credit_problem=credit_problem,
+        part_problem=part_problem,
+        part=str(request.fields.get("part", ""))[:20],
+        least=least_of(Money(view.balance_minor, view.currency)),
+        parts=_parts(view, attempts),
         credit=credits.normal_code(str(request.fields.get("credit", ""))),
     )
+
+
+def _parts(view: BookingView, attempts: list[PaymentView]) -> list[tuple[str, int]]:
+    """Return what paid a part of what is due so far: how, and how much."""
+    purpose = view.open_amendment.id if view.open_amendment else None
+    names = {"credit": _("Travel credit")}
+    mine = [one for one in attempts if one.state == "succeeded" and one.purpose == purpose]
+    return [(names.get(one.method, _("Card")), one.amount_minor) for one in mine]
 
 
 def start_payment(request: Request) -> Response:
     """Begin a payment and send the payer to the bank's page; a second click is sent to the same page.
 
-    With the code of a credit, that pays first, as much as it is good for.
+    With the code of a credit, that pays first, as much as it is good for. With a part, the card pays that much, and
+    the rest is paid by another; a page that stands open at the bank for another sum is closed first.
     """
     view = read(request)
     try:
-        payment = _begun(request, view)
+        payment = _begun_at_last(request, view)
     except PaymentUnderWay as no:
         return see_other(request, f"/book/{view.reference}/payments/{no.payment_id}")
+    except PriceMismatch:
+        return _pay(request, view, "", status=422, part_problem=_part_words(view))
     except HoldExpired:
         return expired(request, view)
     except NotHeld:
@@ -125,6 +156,33 @@ def start_payment(request: Request) -> Response:
     return see_other(request, payment.action_url or back)
 
 
+def _begun_at_last(request: Request, view: BookingView) -> Payment:
+    try:
+        return _begun(request, view)
+    except PaymentUnderWay as no:
+        if not _closed(request, no.payment_id):
+            raise
+        return _begun(request, view)
+
+
+def _closed(request: Request, payment_id: UUID) -> bool:
+    """Close the bank's page of an attempt that nobody has paid; False where its end is not known, or it was paid."""
+    with db.reading() as session:
+        attempt = payment_queries.payment(session, payment_id)
+    if attempt is None or (attempt.method, attempt.state) != ("page", "action_required"):
+        return False
+    outcome = gateway.cancel(request.settings, attempt)
+    with db.writing() as session:
+        return service.settle_payment(session, payment_id, outcome).state in ("abandoned", "declined")
+
+
+def _part_words(view: BookingView) -> str:
+    least = least_of(Money(view.balance_minor, view.currency))
+    words = _("Please give an amount from %(least)s to %(most)s.")
+    most = i18n.price(view.balance_minor - least.minor, view.currency)
+    return words % {"least": i18n.price(least.minor, view.currency), "most": most}
+
+
 def _begun(request: Request, view: BookingView) -> Payment:
     key = ids.fingerprint(str(request.fields.get("key") or ids.secret(18)))
     if "credit" in request.fields:
@@ -132,9 +190,22 @@ def _begun(request: Request, view: BookingView) -> Payment:
         code = parse(CreditCode, {"credit": request.fields["credit"], "key": f"credit:{key}"})
         with db.writing() as session:
             return service.redeem_credit(session, view.reference, code)
-    wish = PayWish(f"page:{key}", "page", gateway.name(request.settings))
+    part = _part(request, view)
+    name = f"page:{key}" if part is None else f"page:{key}:{part.minor}"
+    wish = PayWish(name, "page", gateway.name(request.settings), part, partial=part is not None)
     with db.writing() as session:
         return service.begin_payment(session, view.reference, wish)
+
+
+def _part(request: Request, view: BookingView) -> Money | None:
+    """Return the part that was typed; None where all is to be paid. Raises PriceMismatch for what is no amount."""
+    typed = str(request.fields.get("part", "")).strip()
+    if "part" not in request.fields:
+        return None
+    try:
+        return money.parse(typed, view.currency)
+    except ValueError:
+        raise PriceMismatch(balance=Money(view.balance_minor, view.currency)) from None
 
 
 def _sentence(no: Invalid) -> str:
@@ -178,7 +249,8 @@ def _after(request: Request, view: BookingView, attempt: PaymentView) -> Respons
     if attempt.state in UNDECIDED and attempt.state != "action_required":
         return render(request, "booking/checking.html", block="checking", **common(view, "pay"), attempt=attempt)
     if _is_part(view, attempt):
-        words = _("%(amount)s are paid by your credit. The rest is still to be paid.")
+        by_credit = _("%(amount)s are paid by your credit. The rest is still to be paid.")
+        words = by_credit if attempt.method == "credit" else _("%(amount)s are paid. The rest is still to be paid.")
         paid = i18n.price(attempt.amount_minor, attempt.currency)
         return see_other(request, f"/book/{view.reference}/pay", Notice("good", words % {"amount": paid}))
     if view.status == "confirmed":

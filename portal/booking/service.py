@@ -88,7 +88,7 @@ def _check_price(wish: HoldWish, booking: BookingView) -> None:
 def use_promotion(session: Session, reference: str, code: str) -> Booking:
     """Let a hold be bought with this promotion instead of what it had; an empty code takes the promotion off.
 
-    Raises PromotionRefused with the reason, HoldExpired, NotHeld, PaymentUnderWay; the transaction must be rolled back.
+    Raises PromotionRefused with the reason, HoldExpired, NotHeld, PaymentUnderWay, PartPaid; roll back then.
     """
     booking = _held(session, reference)
     records.require_no_payment(session, booking)
@@ -96,6 +96,7 @@ def use_promotion(session: Session, reference: str, code: str) -> Booking:
     booking.total_minor -= records.drop_lines(session, booking.id, LINE)
     if code.strip():
         _promote(session, booking, code)
+    records.require_something_due(booking)
     session.flush()
     return booking
 
@@ -232,10 +233,11 @@ def _expired() -> errors.HoldExpired:
 def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
     """Write down an attempt to pay what is due, before any gateway is asked; the same key returns the same attempt.
 
-    Due is a hold's price, or what a change of a confirmed booking costs. What is held lasts at least ten more minutes,
-    so that it cannot lapse while the payer is away paying. A payer who comes back to the gateway's page gets the same
-    page again. Raises PriceMismatch, NamesMissing, PaymentUnderWay, TooManyPayments, AlreadyPaid, HoldExpired,
-    QuoteExpired, NotHeld, FlightClosed (no longer sold).
+    Due is a hold's price, or what a change of a confirmed booking costs; `wish.partial` takes a part of it, and a hold
+    that lapses before the rest is there sends it back. What is held lasts at least ten more minutes, so that it cannot
+    lapse while the payer is away paying. Who comes back to the gateway's page gets the same page again. Raises
+    PriceMismatch, NamesMissing, PaymentUnderWay, TooManyPayments, AlreadyPaid, HoldExpired, QuoteExpired, NotHeld,
+    FlightClosed (no longer sold).
     """
     booking = records.locked(session, reference)
     made = select(Payment).where(Payment.payable == booking.id).order_by(Payment.created_at)
@@ -245,11 +247,12 @@ def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
         return same
     waiting = amending.require_payable(session, booking) if booking.status == "confirmed" else None
     due = Money(_due(session, booking, waiting), booking.currency)
-    if wish.amount not in (None, due):
-        raise errors.PriceMismatch(balance=due)
+    amount = rules.taken_of(due, wish.amount, partial=wish.partial)
+    if amount is None:
+        raise errors.PriceMismatch(balance=due, least=rules.least_of(due) if wish.partial else None)
     undecided = next((one for one in attempts if one.state in UNDECIDED), None)
     if undecided is not None:
-        return _go_on(undecided, wish)
+        return _go_on(undecided, wish, amount)
     purpose = waiting.id if waiting else None
     if sum(one.purpose == purpose for one in attempts) >= rules.MAX_PAYMENTS:
         raise errors.TooManyPayments(_("Nothing was charged. Please search again, or call us."))
@@ -258,7 +261,7 @@ def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
         session,
         payable=booking.id,
         purpose=purpose,
-        amount_minor=due.minor,
+        amount_minor=amount.minor,
         currency=booking.currency,
         method=wish.method,
         key=wish.key,
@@ -296,8 +299,9 @@ def redeem_credit(session: Session, reference: str, wish: CreditCode) -> Payment
     return settle_payment(session, payment.id, Outcome("succeeded"))
 
 
-def _go_on(undecided: Payment, wish: PayWish) -> Payment:
-    if (undecided.method, undecided.state, wish.method) != ("page", "action_required", "page"):
+def _go_on(undecided: Payment, wish: PayWish, amount: Money) -> Payment:
+    same_page = (undecided.method, undecided.state, wish.method) == ("page", "action_required", "page")
+    if not same_page or undecided.amount_minor != amount.minor:
         raise errors.PaymentUnderWay(undecided.id)
     return undecided
 

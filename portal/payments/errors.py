@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from portal.kit.errors import BadRequest, Conflict, Invalid, NotFound, PortalError, Unavailable
 
 
@@ -32,9 +34,13 @@ class KeyTaken(Invalid):
 
 
 class PaymentRefused(PortalError):
-    """The bank said no. Nothing was charged."""
+    """The bank said no. Nothing was charged. `stands`: what is still to be paid, and until when."""
 
     status, code, title = 402, "card_declined", "The card was declined"
+
+    def __init__(self, detail: str = "", stands: dict[str, Any] | None = None) -> None:
+        super().__init__(detail)
+        self.extra = stands or {}
 
 
 class ChargeOver(Conflict):

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from portal.booking.errors import AmendmentUnderWay, HoldExpired, PaymentUnderWay, UnknownBooking
+from portal.booking.errors import AmendmentUnderWay, HoldExpired, PartPaid, PaymentUnderWay, UnknownBooking
 from portal.booking.forms import BookingOut, booking_wire
 from portal.booking.queries import booking_view
 from portal.booking.rules import may_manage
@@ -32,7 +32,7 @@ from portal.seats.forms import (
 from portal.seats.service import SeatWish
 
 PRIVATE = {"Cache-Control": "private, no-store"}
-NOT_NOW = (UnknownBooking, SelectionClosed, HoldExpired, PaymentUnderWay, AmendmentUnderWay, Busy)
+NOT_NOW = (UnknownBooking, SelectionClosed, HoldExpired, PaymentUnderWay, PartPaid, AmendmentUnderWay, Busy)
 
 
 @operation("The seats of a flight", query=SeatMapQuery, answer=SeatMapOut, errors=(UnknownFlight, UnknownBooking))

@@ -231,10 +231,10 @@ def test_the_page_tells_what_of_a_change_a_credit_paid(client: TestClient, setti
         sold = session.scalars(select(Booking)).one()
     choose(sold, wish(sold, amount=3000))
     page = client.get(f"/book/{reference}/pay").text
-    assert "paid by credit" not in page
+    assert "left to pay until" not in page
     assert "Pay $30.00" in page
     back = use(client, reference, credit(1000).code, key="another-key").headers["location"]
     assert client.get(back).headers["location"] == f"/book/{reference}/pay"
     page = client.get(f"/book/{reference}/pay").text
-    assert "$10.00 of the price are paid by credit" in page
+    assert "$10.00 of $30.00 are paid, $20.00 are left to pay until" in page
     assert "Pay $20.00" in page
