@@ -105,7 +105,7 @@ GET         /account/sign-in/provider/back                          anyone
 POST        /account/sign-out                                       anyone
 GET POST    /account/confirm                                        account
 GET POST    /account/confirm/passkey                                account
-GET         /account/security/factors                               account
+GET         /account/security/second-step                               account
 GET POST    /account/security/authenticator                         account
 POST        /account/security/authenticator/name                    account
 POST        /account/security/authenticator/remove                  account
@@ -155,6 +155,8 @@ POST        /admin/exports                                          staff
 GET         /admin/exports/{id:uuid}                                report
 POST        /admin/exports/{id:uuid}/retry                          report
 GET         /admin/exports/{id:uuid}/file                           report
+GET         /admin/audit                                            staff
+POST        /admin/audit/export                                     staff
 GET         /admin/payments                                         staff
 POST        /admin/payments/credits                                 staff
 POST        /admin/payments/refunds/{id:uuid}                       staff
@@ -255,6 +257,7 @@ GET         /api/analytics/trends                                   staff
 POST        /api/exports                                            staff
 GET         /api/exports/{id:uuid}                                  report
 GET         /api/exports/{id:uuid}/file                             report
+GET         /api/audit                                              staff
 GET         /api/admin/jobs                                         staff
 POST        /api/admin/jobs/{id:int}/retry                          staff
 POST        /api/admin/jobs/{id:int}/drop                           staff

@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request as StarletteRequest
@@ -54,6 +53,8 @@ import portal.tickets.api
 import portal.tickets.pages
 import portal.tokens.api
 import portal.tokens.pages
+import portal.trail.api
+import portal.trail.pages
 import portal.trips.api
 import portal.trips.changing
 import portal.trips.pages
@@ -62,7 +63,7 @@ import portal.watches.pages
 from portal.kit import db, errors, logs
 from portal.kit.assets import Assets
 from portal.kit.middleware import (
-    HEADERS,
+    AcrossOrigins,
     Allowances,
     Bounds,
     Language,
@@ -70,6 +71,7 @@ from portal.kit.middleware import (
     SameSite,
     SecureOnly,
     SecurityHeaders,
+    security_headers,
 )
 from portal.kit.settings import Settings, read
 from portal.kit.web import Request, problem
@@ -102,6 +104,7 @@ ROUTES: list[BaseRoute] = [
     *portal.analytics.pages.routes,
     *portal.staff.pages.routes,
     *portal.tariffs.pages.routes,
+    *portal.trail.pages.routes,
     *portal.watches.pages.routes,
     *portal.disruptions.pages.routes,
     *portal.checkin.pages.routes,
@@ -117,6 +120,7 @@ ROUTES: list[BaseRoute] = [
     *portal.analytics.api.routes,
     *portal.staff.api.routes,
     *portal.tariffs.api.routes,
+    *portal.trail.api.routes,
     *portal.watches.api.routes,
     *portal.disruptions.api.routes,
     *portal.checkin.api.routes,
@@ -151,10 +155,10 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(SecurityHeaders, settings=settings),
         Middleware(SecureOnly, settings=settings),
         Middleware(TrustedHostMiddleware, allowed_hosts=list(settings.allowed_hosts)),
+        Middleware(Language),
         Middleware(Allowances, settings=settings),
         Middleware(Bounds, settings=settings),
         *_across_origins(settings),
-        Middleware(Language),
         Middleware(SameSite, settings=settings),
         Middleware(GZipMiddleware, minimum_size=1000, compresslevel=4),
     ]
@@ -165,7 +169,7 @@ def _across_origins(settings: Settings) -> list[Middleware]:
         return []
     return [
         Middleware(
-            CORSMiddleware,
+            AcrossOrigins,
             allow_origins=list(settings.allowed_origins),
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
@@ -205,7 +209,7 @@ async def _crashed(plain: StarletteRequest, raised: Exception) -> Response:
     log.error("unexpected error", exc_info=raised, extra={"path": plain.url.path})
     answer = await run_in_threadpool(problem, _request(plain), _name(raised))
     # Starlette answers a crash outside of all middleware, so what they would have added is added here.
-    answer.headers.update({**HEADERS, "X-Request-Id": logs.request_id.get() or ""})
+    answer.headers.update({**security_headers(plain.app.state.settings), "X-Request-Id": logs.request_id.get() or ""})
     return answer
 
 

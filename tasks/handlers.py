@@ -14,7 +14,6 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from portal.accounts import service as accounts
 from portal.analytics import service as analytics
 from portal.analytics.errors import ExportTooLarge
 from portal.booking import service as booking
@@ -25,15 +24,17 @@ from portal.kit import clock, db, idempotency, outbox
 from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
 from tasks import (
+    handlers_accounts,
     handlers_booking,
     handlers_checkin,
     handlers_disruptions,
     handlers_payments,
     handlers_pricing,
     handlers_tickets,
+    handlers_trail,
     handlers_watches,
 )
-from tasks.delivery import Handler, deliver
+from tasks.delivery import Handler
 from tasks.schedule import ROUNDS
 
 LETTERS_KEPT = timedelta(days=30)
@@ -51,25 +52,6 @@ def sweep_idempotency(_: Settings, __: Letter) -> None:
     """Forget idempotency keys whose time is over."""
     with db.writing() as session:
         idempotency.sweep(session)
-
-
-def welcome(settings: Settings, letter: Letter) -> None:
-    """Greet a new account."""
-    with db.reading() as session:
-        message = accounts.welcome_mail(session, settings, UUID(letter.payload["userId"]))
-    if message is not None:
-        deliver(settings, letter.kind, message)
-
-
-def account_exists(settings: Settings, letter: Letter) -> None:
-    """Tell an address's owner that somebody wanted to register it again."""
-    deliver(settings, letter.kind, accounts.exists_mail(settings, letter.payload["email"], str(letter.key)))
-
-
-def sweep_accounts(_: Settings, __: Letter) -> None:
-    """Forget lapsed sign-ins and refresh tokens."""
-    with db.writing() as session:
-        accounts.sweep(session, clock.now())
 
 
 def expire_holds(_: Settings, __: Letter) -> None:
@@ -163,7 +145,6 @@ def _fail_export(attempt: analytics.Attempt, reason: str) -> None:
 
 
 HANDLERS: dict[str, Handler] = {
-    "accounts.sweep": sweep_accounts,
     "analytics.booking": note_sale,
     "analytics.days": roll_days,
     "analytics.refresh": refresh_figures,
@@ -171,15 +152,15 @@ HANDLERS: dict[str, Handler] = {
     "demo.extend": extend_demo,
     "export.run": run_export,
     "holds.expire": expire_holds,
-    "mail.account_exists": account_exists,
-    "mail.account_welcome": welcome,
     "idempotency.sweep": sweep_idempotency,
     "outbox.sweep": sweep_letters,
+    **handlers_accounts.HANDLERS,
     **handlers_booking.HANDLERS,
     **handlers_disruptions.HANDLERS,
     **handlers_payments.HANDLERS,
     **handlers_pricing.HANDLERS,
     **handlers_tickets.HANDLERS,
+    **handlers_trail.HANDLERS,
     **handlers_checkin.HANDLERS,
     **handlers_watches.HANDLERS,
 }

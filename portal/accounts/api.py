@@ -7,26 +7,35 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
-from portal.accounts import queries, rules, service
+from portal.accounts import credentials, entrance, guard, queries, rules, service
 from portal.accounts.errors import (
+    AddressTaken,
+    LinkRefused,
     TooManyTravellers,
     UnknownTraveller,
     WrongCredentials,
+    WrongPassword,
 )
 from portal.accounts.forms import (
     Change,
+    JustAddress,
     Login,
+    MailedToken,
     NotificationsOut,
+    PasswordChange,
     Person,
     PreferencesChange,
     PreferencesOut,
     Profile,
     Registration,
+    Reset,
     Traveller,
     TravellerList,
     TravellerOut,
 )
-from portal.kit import clock, db, grants, limits
+from portal.factors import service as factors
+from portal.factors.errors import SecondFactorMissing, SecondFactorRefused, SecondFactorRequired
+from portal.kit import clock, db, grants, i18n, limits
 from portal.kit.errors import FieldError, Invalid, NotSignedIn, Unavailable
 from portal.kit.openapi import operation
 from portal.kit.web import Request, Viewer, endpoint
@@ -45,7 +54,7 @@ def viewer_from_token(request: Request) -> Viewer | None:
     Raises TokenRefused for a token or key that is forged, lapsed, revoked, or may not come from this address.
     """
     token = bearer(request)
-    if token is None or grants.is_booking_token(token) or request.url.path.startswith("/api/auth/"):
+    if token is None or grants.is_booking_token(token) or _gets_tokens(request.url.path):
         return None
     if is_key(token):
         return _by_key(request, token)
@@ -57,6 +66,11 @@ def viewer_from_token(request: Request) -> Viewer | None:
     if person is None:
         raise TokenRefused()
     return Viewer(person.id, person.email, person.name, person.role, proved_at=claims.proved_at)
+
+
+def _gets_tokens(path: str) -> bool:
+    """True where tokens are got or given up: a lapsed one in the header is no reason to refuse a new one."""
+    return path.startswith("/api/auth/") and path != "/api/auth/change-password"
 
 
 def _by_key(request: Request, word: str) -> Viewer:
@@ -80,10 +94,13 @@ def bearer(request: Request) -> str | None:
 
 @operation("Make an account", body=Registration, answer=Person, status=201)
 def register(request: Request, body: Registration) -> Response:
-    """Answer alike whether or not the address has an account; its owner is told by mail."""
+    """Answer alike whether or not the address has an account; its owner is told by mail.
+
+    The account begins to exist when the mailed link is used: until then nobody can log in to it.
+    """
     limits.check(request.settings, "register", limits.caller(request.scope))
     with db.writing() as session:
-        user_id = service.register(session, body)
+        user_id = credentials.register(session, body, request.settings, locale=i18n.locale.get())
     person = Person(
         id=user_id, email=body.email, first_name=body.first_name, last_name=body.last_name, email_verified=False
     )
@@ -94,17 +111,27 @@ def register(request: Request, body: Registration) -> Response:
     "Get tokens for an e-mail and a password",
     body=Login,
     answer=TokenPair,
-    errors=(WrongCredentials, Unavailable),
+    errors=(WrongCredentials, SecondFactorRequired, SecondFactorRefused, SecondFactorMissing, Unavailable),
 )
 def login(request: Request, body: Login) -> Response:
-    """Begin a family of tokens."""
-    with db.reading() as session:
-        person = service.identify(session, body, request.settings, caller=limits.caller(request.scope))
+    """Begin a family of tokens. An account with a second factor asks for `code`, of its app or a recovery code."""
+    person = guard.identify(request, body)
+    _second_step(request, person, body.code)
     with db.writing() as session:
         service.renew_hash(session, person.id, body.password)
         address, agent = _place(request)
         made = tokens.issue(session, person.id, person.role, request.settings, address=address, agent=agent)
     return _pair(made)
+
+
+def _second_step(request: Request, person: queries.Known, code: str | None) -> None:
+    with db.writing() as session:
+        asked = factors.required(session, person.id)
+        right = asked and code is not None and factors.verify(session, request.settings, person.id, code)
+    if asked and not right:
+        raise SecondFactorRefused() if code else SecondFactorRequired()
+    if not asked and entrance.must_have_factor(request.settings, person.role):
+        raise SecondFactorMissing()
 
 
 @operation("Get the next pair of tokens", body=OneToken, answer=TokenPair, errors=(RefreshRefused,))
@@ -116,6 +143,54 @@ def refresh(request: Request, body: OneToken) -> Response:
     if made is None:
         raise RefreshRefused()
     return _pair(made)
+
+
+@operation("Confirm an address", body=MailedToken, status=204, errors=(LinkRefused, AddressTaken))
+def verify_email(request: Request, body: MailedToken) -> Response:
+    """Use the word of a mailed link, once: an account that waited for it is made, and can be logged in to."""
+    with db.writing() as session:
+        credentials.confirm(session, request.settings, body.token)
+    return Response(status_code=204)
+
+
+@operation("Have the confirming letter sent again", body=JustAddress, status=202)
+def resend_verification(request: Request, body: JustAddress) -> Response:
+    """Answer alike for every address; a letter goes to one that waits for its confirmation."""
+    limits.check(request.settings, "register", limits.caller(request.scope))
+    with db.writing() as session:
+        credentials.ask_verification(session, body.email, request.settings)
+    return Response(status_code=202)
+
+
+@operation("Have a link for a new password sent", body=JustAddress, status=202)
+def forgot_password(request: Request, body: JustAddress) -> Response:
+    """Answer alike for every address; a letter goes to one that has an account. Its link works once, for an hour."""
+    limits.check(request.settings, "register", limits.caller(request.scope))
+    with db.writing() as session:
+        credentials.ask_reset(session, body.email, request.settings)
+    return Response(status_code=202)
+
+
+@operation("Set a new password with a mailed link", body=Reset, status=204, errors=(LinkRefused,))
+def reset_password(request: Request, body: Reset) -> Response:
+    """Use the word of a mailed link, once; every browser and program of the account is signed out."""
+    caller = limits.caller(request.scope)
+    with db.writing() as session:
+        credentials.reset(session, request.settings, body.token, body.new_password, caller=caller)
+    return Response(status_code=204)
+
+
+@operation("Change your password", body=PasswordChange, status=204, errors=(NotSignedIn, WrongPassword), signed_in=True)
+def change_password(request: Request, body: PasswordChange) -> Response:
+    """Set a new password; every other browser and program of the account is signed out, this one goes on."""
+    viewer = request.require()
+    credentials.count_proof(request.settings, viewer.id)
+    claims = read_access_token(request.settings, bearer(request) or "", clock.now())
+    family = claims.family if claims else None
+    with db.writing() as session:
+        known = (body.current_password, body.new_password)
+        credentials.change(session, request.settings, viewer.id, *known, but_family=family)
+    return Response(status_code=204)
 
 
 @operation("Your profile", answer=Profile, errors=(NotSignedIn,), signed_in=True)
@@ -245,8 +320,11 @@ def _preferences(likes: queries.Likes) -> PreferencesOut:
         meal=likes.meal,
         language=likes.language,
         notifications=NotificationsOut(
-            check_in="checkIn" not in likes.muted, fare_alerts="fareAlerts" not in likes.muted
+            check_in="checkIn" not in likes.muted,
+            fare_alerts="fareAlerts" not in likes.muted,
+            new_sign_in="newSignIn" not in likes.muted,
         ),
+        keep_address=likes.keep_address,
     )
 
 
@@ -254,6 +332,11 @@ routes = [
     endpoint("/api/auth/register", register, methods=("POST",)),
     endpoint("/api/auth/login", login, methods=("POST",)),
     endpoint("/api/auth/refresh", refresh, methods=("POST",)),
+    endpoint("/api/auth/verify-email", verify_email, methods=("POST",)),
+    endpoint("/api/auth/resend-verification", resend_verification, methods=("POST",)),
+    endpoint("/api/auth/forgot-password", forgot_password, methods=("POST",)),
+    endpoint("/api/auth/reset-password", reset_password, methods=("POST",)),
+    endpoint("/api/auth/change-password", change_password, methods=("POST",)),
     endpoint("/api/me", me),
     endpoint("/api/me", change_me, methods=("PATCH",)),
     endpoint("/api/me/travellers", travellers),

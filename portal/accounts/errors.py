@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.kit.errors import Conflict, NotFound, NotSignedIn
+from portal.kit.errors import Conflict, Forbidden, NotFound, NotSignedIn, PortalError
 
 
 class WrongCredentials(NotSignedIn):
@@ -21,3 +21,21 @@ class TooManyTravellers(Conflict):
     """The list of saved travellers is full."""
 
     code, title = "too_many_travellers", "Your list of travellers is full"
+
+
+class LinkRefused(PortalError):
+    """A mailed link was used already, is too old, or is none of ours."""
+
+    status, code, title = 410, "link_refused", "This link was used already, or it is too old"
+
+
+class AddressTaken(Conflict):
+    """The address belongs to another account by now."""
+
+    code, title = "address_taken", "This address belongs to an account already"
+
+
+class WrongPassword(Forbidden):
+    """The password that was asked for as proof is not the account's."""
+
+    code, title = "wrong_password", "This is not your password"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -18,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from portal.accounts import rules
+from portal.accounts import passwords
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import Wire
 
@@ -50,6 +51,16 @@ Address = Annotated[
 Secret = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1, max_length=1024)]
 
 
+def _good(password: str, words: Sequence[str] = ()) -> str:
+    no = passwords.objection(password, words)
+    if no:
+        raise PydanticCustomError("password", "{why}", {"why": no})
+    return password
+
+
+NewPassword = Annotated[Secret, AfterValidator(_good)]
+
+
 class Registration(Wire):
     """A wish for an account."""
 
@@ -62,10 +73,8 @@ class Registration(Wire):
     @field_validator("password")
     @classmethod
     def _strong(cls, value: str, info: ValidationInfo) -> str:
-        no = rules.password_objection(value, info.data.get("email", ""))
-        if no:
-            raise PydanticCustomError("password", "{why}", {"why": no})
-        return value
+        words = [str(info.data.get(name, "")) for name in ("email", "first_name", "last_name")]
+        return _good(value, words)
 
     @field_validator("confirm_password")
     @classmethod
@@ -98,6 +107,38 @@ class SignInForm(Credentials):
     """The same from a page, which also remembers where to go afterwards."""
 
     next: str = ""
+
+
+class JustAddress(Wire):
+    """An e-mail address, for which something is to be mailed."""
+
+    email: Address
+
+
+class MailedToken(Wire):
+    """The word of a mailed link: what stands after `token=` in it."""
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+
+
+class Reset(MailedToken):
+    """A mailed link's word, with the password that is to count from now on."""
+
+    new_password: NewPassword
+
+
+class PasswordChange(Wire):
+    """The password as it is, and as it is to be."""
+
+    current_password: Secret
+    new_password: NewPassword
+
+
+class AddressChange(Wire):
+    """The address that is to be signed in with from now on, and the password as proof."""
+
+    email: Address
+    password: Secret
 
 
 class Names(Wire):
@@ -152,6 +193,7 @@ class Notifications(Wire):
 
     check_in: bool | None = Field(None, description="a reminder when check-in opens")
     fare_alerts: bool | None = Field(None, description="the drops that its fare alerts find")
+    new_sign_in: bool | None = Field(None, description="a letter when a browser signs in that it never used before")
 
 
 class PreferencesChange(Wire):
@@ -162,6 +204,7 @@ class PreferencesChange(Wire):
     meal: Literal["VGML", "VLML", "MOML", "KSML", "GFML", "DBML", "CHML"] | None = Field(None, description="IATA code")
     language: Annotated[str, StringConstraints(max_length=12)] | None = None
     notifications: Notifications | None = None
+    keep_address: bool | None = Field(None, description="keep from which network address each sign-in came")
 
 
 class Change(Names):
@@ -175,6 +218,7 @@ class NotificationsOut(Wire):
 
     check_in: bool
     fare_alerts: bool
+    new_sign_in: bool
 
 
 class PreferencesOut(Wire):
@@ -185,6 +229,7 @@ class PreferencesOut(Wire):
     meal: str | None
     language: str | None
     notifications: NotificationsOut
+    keep_address: bool
 
 
 class Person(Wire):

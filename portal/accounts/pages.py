@@ -8,7 +8,7 @@ from uuid import UUID
 from babel import Locale
 from starlette.responses import Response
 
-from portal.accounts import entrance, queries, rules, service
+from portal.accounts import credentials, entrance, passwords, queries, rules, service
 from portal.accounts.errors import TooManyTravellers, UnknownTraveller
 from portal.accounts.forms import Names, PreferencesChange, RegistrationForm, Traveller
 from portal.accounts.models import NOTICES
@@ -34,15 +34,18 @@ def register(request: Request) -> Response:
     except Invalid as no:
         return _register_page(request, typed, errors_by_field(no), no.status, entrance.local(typed.get("next", "")))
     limits.check(request.settings, "register", limits.caller(request.scope))
-    with db.writing() as session:
-        service.register(session, wish)
-    sentence = _("We have sent a letter to %(email)s. If the address was free, your account is ready: please sign in.")
-    return see_other(request, entrance.sign_in_url(wish.next), Notice("good", sentence % {"email": wish.email}))
+    try:
+        with db.writing() as session:
+            credentials.register(session, wish, request.settings, locale=i18n.locale.get())
+    except Invalid as no:
+        return _register_page(request, typed, errors_by_field(no), no.status, entrance.local(wish.next))
+    sentence = _("We have sent a letter to %(email)s. Open it and confirm the address: then you can sign in.")
+    return see_other(request, "/account/check-mail", Notice("good", sentence % {"email": wish.email}))
 
 
 def _register_page(request: Request, typed: Any, errors: Any, status: int, after: str) -> Response:
     form = {name: str(typed.get(name, "")) for name in ("email", "firstName", "lastName")}
-    least = rules.PASSWORD_AT_LEAST
+    least = passwords.AT_LEAST
     return render(
         request, "accounts/register.html", status=status, form=form, errors=errors, next=after, password_least=least
     )
@@ -180,7 +183,8 @@ def preferences(request: Request) -> Response:
         likes = queries.likes(session, viewer.id)
     names = {"homeAirport": likes.home_airport, "seat": likes.seat, "meal": likes.meal, "language": likes.language}
     typed = {name: value or "" for name, value in names.items()}
-    return _preferences_page(request, {**typed, "muted": likes.muted}, {}, 200)
+    shown = {**typed, "muted": likes.muted, "keepAddress": likes.keep_address}
+    return _preferences_page(request, shown, {}, 200)
 
 
 def save_preferences(request: Request) -> Response:
@@ -188,13 +192,15 @@ def save_preferences(request: Request) -> Response:
     viewer, typed = request.require(), _typed(request)
     wish = {name: typed.get(name) or None for name in ("homeAirport", "seat", "meal", "language")}
     wanted = {name: typed.get(name) == "1" for name in NOTICES}
+    keep = typed.get("keepAddress") == "1"
     try:
-        change = parse(PreferencesChange, {**wish, "notifications": wanted})
+        change = parse(PreferencesChange, {**wish, "notifications": wanted, "keepAddress": keep})
         with db.writing() as session:
             service.prefer(session, viewer.id, change)
     except Invalid as no:
         muted = [name for name, on in wanted.items() if not on]
-        return _preferences_page(request, {**typed, "muted": muted}, errors_by_field(no), no.status)
+        shown = {**typed, "muted": muted, "keepAddress": keep}
+        return _preferences_page(request, shown, errors_by_field(no), no.status)
     response = see_other(request, "/account/preferences", Notice("good", _("Your preferences are saved.")))
     if change.language:
         entrance.set_language(request, response, change.language)

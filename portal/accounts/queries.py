@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
+from portal.accounts import rules
 from portal.accounts.models import FavouriteRoute, Preferences, SavedTraveller, SignIn, User
 from portal.kit import ids
 from portal.places.queries import Place, places_by_code
@@ -75,7 +77,7 @@ def by_sign_in(session: Session, word: str, now: datetime) -> Seen | None:
         .join(SignIn, SignIn.user_id == User.id)
         .where(SignIn.fingerprint == ids.fingerprint(word), SignIn.expires_at > now)
     )
-    row = session.execute(found).first()
+    row: Any = session.execute(found).first()
     return Seen(Known(*row[:-4]), *row[-4:]) if row else None
 
 
@@ -112,6 +114,7 @@ class Likes:
     meal: str | None = None
     language: str | None = None
     muted: tuple[str, ...] = ()
+    keep_address: bool = True
 
 
 def travellers(session: Session, user_id: UUID) -> list[Saved]:
@@ -140,10 +143,61 @@ def likes(session: Session, user_id: UUID) -> Likes:
     row = session.get(Preferences, user_id)
     if row is None:
         return Likes()
-    return Likes(row.home_airport, row.seat, row.meal, row.language, tuple(row.muted))
+    return Likes(row.home_airport, row.seat, row.meal, row.language, tuple(row.muted), row.keep_address)
 
 
 def home_airport(session: Session, user_id: UUID) -> Place | None:
     """Return where the account likes to start from, if it has said so."""
     code = likes(session, user_id).home_airport
     return places_by_code(session, (code,)).get(code) if code else None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A browser that is signed in: what it calls itself, from where, since when; `here` is the reader's own."""
+
+    id: UUID
+    agent: str
+    address: str | None
+    began_at: datetime
+    last_seen_at: datetime
+    here: bool
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return rules.device_name(self.agent)
+
+    @property
+    def is_mobile(self) -> bool:
+        """True for a phone or a tablet."""
+        return rules.is_mobile(self.agent)
+
+    @property
+    def place(self) -> str:
+        """From where it came, as far as that is known."""
+        return rules.place(self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class Safety:
+    """What an account is signed in to with."""
+
+    email: str
+    email_verified_at: datetime | None
+    password_changed_at: datetime | None
+
+
+def safety(session: Session, user_id: UUID) -> Safety | None:
+    """Return what the account is signed in to with."""
+    columns = (User.email, User.email_verified_at, User.password_changed_at)
+    row = session.execute(select(*columns).where(User.id == user_id)).first()
+    return Safety(*row) if row else None
+
+
+def devices(session: Session, user_id: UUID, word: str, now: datetime) -> list[Device]:
+    """Return the browsers that are signed in to the account: the one of `word` first, then the last seen."""
+    here = SignIn.fingerprint == ids.fingerprint(word)
+    columns = (SignIn.id, func.coalesce(SignIn.agent, ""), SignIn.address, SignIn.created_at, SignIn.last_seen_at, here)
+    found = select(*columns).where(SignIn.user_id == user_id, SignIn.expires_at > now)
+    return [Device(*row) for row in session.execute(found.order_by(here.desc(), SignIn.last_seen_at.desc()))]

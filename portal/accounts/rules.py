@@ -5,33 +5,19 @@ Pure: no session, no clock; `now` is an argument.
 
 from __future__ import annotations
 
+import ipaddress
 import unicodedata
 from datetime import date, datetime, timedelta
 from urllib.parse import urlsplit
 
+from portal.kit import ids
 from portal.kit.i18n import gettext as _
 
-PASSWORD_AT_LEAST, PASSWORD_AT_MOST = 10, 128
+CONFIRM_DAYS, RESET_MINUTES = 3, 60
 SEEN_EVERY = timedelta(minutes=5)
 LONGEST = timedelta(days=180)
 MOST_TRAVELLERS, MOST_FAVOURITES = 20, 50
 IDLE = {"customer": timedelta(days=14), "staff": timedelta(hours=12), "admin": timedelta(hours=12)}
-
-
-def password_objection(password: str, email: str) -> str | None:
-    """Return why `password` will not do for the account of `email`, in a sentence, or None."""
-    if len(password) < PASSWORD_AT_LEAST:
-        return _("Please use at least %(least)d characters.") % {"least": PASSWORD_AT_LEAST}
-    if len(password) > PASSWORD_AT_MOST:
-        return _("Please use at most %(most)d characters.") % {"most": PASSWORD_AT_MOST}
-    if password.casefold() in (email.casefold(), email.casefold().split("@")[0]):
-        return _("Please use something else than your e-mail address.")
-    return None
-
-
-def normal_password(password: str) -> str:
-    """Return `password` in the one spelling that is hashed, whichever keyboard typed it (NFKC, NIST SP 800-63B)."""
-    return unicodedata.normalize("NFKC", password)
 
 
 def normal_email(email: str) -> str:
@@ -63,6 +49,69 @@ def meal_words() -> dict[str, str]:
         "DBML": _("For diabetics"),
         "CHML": _("For children"),
     }
+
+
+# What a browser says of itself → what people call it; the first that fits counts, for most claim to be others too.
+BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("Firefox", "Firefox"),
+    ("Chrome", "Chrome"),
+    ("CriOS", "Chrome"),
+    ("Safari", "Safari"),
+)
+SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("Mac OS", "Mac"),
+    ("CrOS", "Chromebook"),
+    ("Linux", "Linux"),
+)
+
+
+def device_name(agent: str) -> str:
+    """Return what a person would call the browser that sends this User-Agent: `Firefox on Windows`."""
+    browser = next((name for mark, name in BROWSERS if mark in agent), "")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    if browser and system:
+        return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
+    return browser or system or _("A browser that does not say its name")
+
+
+def is_mobile(agent: str) -> bool:
+    """True for the browser of a phone or a tablet."""
+    return any(mark in agent for mark in ("iPhone", "iPad", "Android"))
+
+
+def network(address: str) -> str:
+    """Return the network of an address, rough enough to stay the same at one place: /16 of IPv4, /48 of IPv6."""
+    try:
+        host = ipaddress.ip_interface(address).ip
+    except ValueError:
+        return ""
+    return str(ipaddress.ip_network((host, 16 if host.version == 4 else 48), strict=False))
+
+
+def place(address: str | None) -> str:
+    """Return where a sign-in came from, as far as an address tells."""
+    if not address:
+        return _("place not kept")
+    try:
+        host = ipaddress.ip_interface(address).ip
+    except ValueError:
+        return _("an unknown place")
+    if host.is_loopback:
+        return _("this very machine")
+    return _("your own network (%(address)s)") % {"address": address} if host.is_private else address
+
+
+def browser_mark(agent: str, address: str) -> str:
+    """Return by which a kind of browser at a place is known again: its name, its system and its network, hashed."""
+    browser = next((name for mark, name in BROWSERS if mark in agent), "")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    return ids.fingerprint(f"{browser} {system} {network(address)}")[:32]
 
 
 def lasts_until(role: str, began: datetime, now: datetime) -> datetime:

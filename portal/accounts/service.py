@@ -7,31 +7,33 @@ done and the same sentence said; only the address's owner is told, by mail.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from email.message import EmailMessage
-from functools import lru_cache
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.accounts import queries, rules
+from portal.accounts import passwords, queries, rules
 from portal.accounts.errors import TooManyTravellers, UnknownTraveller, WrongCredentials
 from portal.accounts.forms import Credentials, Names, PreferencesChange, Registration, Traveller
-from portal.accounts.models import FavouriteRoute, Preferences, SavedTraveller, SignIn, User
+from portal.accounts.models import (
+    FavouriteRoute,
+    KnownBrowser,
+    PendingAccount,
+    Preferences,
+    SavedTraveller,
+    SignIn,
+    User,
+)
 from portal.accounts.queries import Known
-from portal.kit import audit, clock, i18n, ids, limits, mail, outbox
+from portal.kit import audit, backoff, clock, i18n, ids, limits, outbox
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
 from portal.places.queries import places_by_code
 from portal.tokens import service as tokens
-
-# OWASP's recommended minimum for Argon2id: 19 MiB, two passes, one lane.
-hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
 DEMO_PASSWORD = "Fly-the-demo-1"  # noqa: S105 – the demo's, shown on its sign-in page
 DEMO_USERS = (
@@ -39,48 +41,6 @@ DEMO_USERS = (
     ("staff@example.com", "Sam", "Staff", "staff"),
     ("admin@example.com", "Ada", "Admin", "admin"),
 )
-
-
-def register(session: Session, wish: Registration) -> UUID:
-    """Make an account and post its welcome; if the address is taken, tell only its owner.
-
-    Returns the account's id, or a new one that means nothing, so that both answers look alike.
-    """
-    user_id = _insert(session, wish.email, wish.first_name, wish.last_name, wish.password, "customer")
-    if user_id is not None:
-        outbox.post(session, "mail.account_welcome", key=str(user_id), userId=str(user_id))
-        return user_id
-    day = f"{ids.fingerprint(rules.normal_email(wish.email))[:32]} {clock.now().date()}"
-    outbox.post(session, "mail.account_exists", key=day, email=wish.email)
-    return uuid4()
-
-
-def welcome_mail(session: Session, settings: Settings, user_id: UUID) -> EmailMessage | None:
-    """Return the letter that greets a new account; None when it is gone again."""
-    person = queries.person(session, user_id)
-    if person is None:
-        return None
-    return mail.compose(
-        settings,
-        to=person.email,
-        subject=_("Your account at %(name)s is ready") % {"name": settings.email_from_name},
-        template="account_welcome",
-        identity=f"mail.account_welcome.{user_id}",
-        name=person.given_name,
-        email=person.email,
-    )
-
-
-def exists_mail(settings: Settings, email: str, letter: str) -> EmailMessage:
-    """Return the letter that tells an address's owner that somebody tried to register it; `letter` tells which time."""
-    return mail.compose(
-        settings,
-        to=email,
-        subject=_("You have an account at %(name)s already") % {"name": settings.email_from_name},
-        template="account_exists",
-        identity=f"mail.account_exists.{letter}",
-        email=email,
-    )
 
 
 def create_user(session: Session, wish: Registration, *, role: str) -> UUID | None:
@@ -99,64 +59,92 @@ def ensure_demo_users(session: Session) -> None:
 
 
 def _insert(session: Session, email: str, given: str, family: str, password: str, role: str) -> UUID | None:
-    values = {"email": email, "given_name": given, "family_name": family, "role": role}
-    values["password_hash"] = hash_password(password)
+    values = {
+        "email": email,
+        "given_name": given,
+        "family_name": family,
+        "role": role,
+        "email_verified_at": clock.now(),
+    }
+    values["password_hash"] = passwords.kept(password)
     made = insert(User).values(values).on_conflict_do_nothing().returning(User.id)
     return session.scalar(made)
-
-
-def hash_password(password: str) -> str:
-    """Return the Argon2id hash that is kept of `password`."""
-    return hasher.hash(rules.normal_password(password))
-
-
-@lru_cache(maxsize=1)
-def _nobodys_hash() -> str:
-    return hash_password(ids.secret())
-
-
-def _fits(kept: str, password: str) -> bool:
-    try:
-        return hasher.verify(kept, rules.normal_password(password))
-    except (VerificationError, InvalidHashError):
-        return False
 
 
 def authenticate(session: Session, email: str, password: str) -> Known:
     """Return whose address and password these are; raises WrongCredentials, after the same work, for any other pair."""
     found = session.execute(
-        select(*queries.COLUMNS, User.password_hash).where(func.lower(User.email) == rules.normal_email(email))
+        select(*queries.COLUMNS, User.password_hash, User.closed_at).where(
+            func.lower(User.email) == rules.normal_email(email)
+        )
     ).first()
-    if not _fits(found.password_hash if found else _nobodys_hash(), password) or found is None:
+    fits = passwords.fits(found.password_hash if found else passwords.nobodys(), password)
+    if not fits or found is None or found.closed_at is not None:
         raise WrongCredentials()
-    return Known(*found[:-1])
+    return Known(*found[:-2])
 
 
-def identify(session: Session, wish: Credentials, settings: Settings, *, caller: str) -> Known:
+def identify(
+    session: Session, wish: Credentials, settings: Settings, *, caller: str, browser: str = ""
+) -> Known | None:
     """Return whose address and password these are, within the limits on guessing.
 
-    Raises WrongCredentials, TooMany, and Unavailable while guesses cannot be counted.
+    None means that they are wrong: commit all the same, for the guess is counted, and the owner told by mail once
+    there were many. `browser` is the word of a browser that this account used before: what strangers guess elsewhere
+    does not make it wait. Raises TooMany, and Unavailable while guesses cannot be counted.
     """
     account = rules.normal_email(wish.email)
-    limits.check(settings, "sign-in-address", caller)
-    limits.check(settings, "sign-in-account", account)
-    limits.check(settings, "sign-in", f"{account} {caller}")
-    person = authenticate(session, wish.email, wish.password)
-    limits.forgive(settings, "sign-in", f"{account} {caller}")
-    limits.forgive(settings, "sign-in-account", account)
+    lock = f"{account} {browser}".strip()
+    _admit(settings, caller, lock)
+    try:
+        person = authenticate(session, wish.email, wish.password)
+    except WrongCredentials:
+        _count_guess(session, settings, account, caller=caller, lock=lock)
+        return None
+    forgive_guesses(settings, account, caller=caller, browser=browser)
     return person
+
+
+def _admit(settings: Settings, caller: str, lock: str) -> None:
+    limits.check(settings, "sign-in-address", caller)
+    limits.check(settings, "sign-in-account", lock)
+    limits.check(settings, "sign-in", f"{lock} {caller}")
+    backoff.check(settings, "caller", caller)
+    backoff.check(settings, "account", lock)
+
+
+def _count_guess(session: Session, settings: Settings, account: str, *, caller: str, lock: str) -> None:
+    """Whether there is such an account is found out later, by the letter's handler: here the work is the same."""
+    backoff.failed(settings, "caller", caller)
+    if backoff.failed(settings, "account", lock):
+        outbox.post(session, "mail.account_locked", key=str(uuid4()), queue="mail", email=account, address=caller)
+
+
+def forgive_guesses(settings: Settings, email: str, *, caller: str, browser: str = "") -> None:
+    """Forget the wrong guesses at an account's password: its owner is here."""
+    account = rules.normal_email(email)
+    for lock in {account, f"{account} {browser}".strip()}:
+        limits.forgive(settings, "sign-in", f"{lock} {caller}")
+        limits.forgive(settings, "sign-in-account", lock)
+        backoff.forgive(settings, "account", lock)
 
 
 def renew_hash(session: Session, user_id: UUID, password: str) -> None:
     """Hash the password anew if it was hashed by older parameters; call it with a password that was just verified."""
     kept = session.scalar(select(User.password_hash).where(User.id == user_id))
-    if kept is not None and hasher.check_needs_rehash(kept):
-        session.execute(update(User).where(User.id == user_id).values(password_hash=hash_password(password)))
+    if kept is not None and passwords.hasher.check_needs_rehash(kept):
+        session.execute(update(User).where(User.id == user_id).values(password_hash=passwords.kept(password)))
 
 
-def sign_in(session: Session, person: Known, *, address: str, agent: str) -> str:
-    """Begin a signed-in browser; returns the word for its cookie, new each time, of which only the hash is kept."""
+def sign_in(session: Session, person: Known, *, address: str, agent: str, factor: bool = False) -> str:
+    """Begin a signed-in browser; returns the word for its cookie, new each time, of which only the hash is kept.
+
+    `factor` says that a second factor was shown besides.
+
+    A browser of a kind, or in a network, that the account never used before is told by mail.
+    """
     word, now = ids.secret(), clock.now()
+    likes = queries.likes(session, person.id)
     session.add(
         SignIn(
             fingerprint=ids.fingerprint(word),
@@ -164,11 +152,33 @@ def sign_in(session: Session, person: Known, *, address: str, agent: str) -> str
             created_at=now,
             last_seen_at=now,
             expires_at=rules.lasts_until(person.role, now, now),
-            address=address,
+            proved_at=now,
+            factor_at=now if factor else None,
+            address=address if likes.keep_address else None,
             agent=agent[:200],
         )
     )
+    if _is_new(session, person.id, rules.browser_mark(agent, address), now) and "newSignIn" not in likes.muted:
+        notice(session, person.id, "new_sign_in", device=rules.device_name(agent), address=address)
     return word
+
+
+def _is_new(session: Session, user_id: UUID, mark: str, now: datetime) -> bool:
+    """Note that the account used this kind of browser; True for a new one, except for the very first of an account."""
+    first = session.scalar(select(func.count()).select_from(KnownBrowser).where(KnownBrowser.user_id == user_id)) == 0
+    seen = {"user_id": user_id, "mark": mark, "last_seen_at": now}
+    known = update(KnownBrowser).where(KnownBrowser.user_id == user_id, KnownBrowser.mark == mark)
+    if session.scalar(known.values(last_seen_at=now).returning(KnownBrowser.mark)) is not None:
+        return False
+    session.execute(insert(KnownBrowser).values(seen).on_conflict_do_nothing())
+    return not first
+
+
+def notice(session: Session, user_id: UUID, kind: str, **facts: Any) -> None:
+    """Tell the account's owner by mail that something about its safety has changed; `kind` is one of told.NOTICES."""
+    now = clock.now().isoformat()
+    letter: dict[str, Any] = {"userId": str(user_id), "kind": kind, "facts": {"at": now, **facts}}
+    outbox.post(session, "mail.account_notice", key=str(uuid4()), queue="mail", **letter)
 
 
 def note_seen(session: Session, word: str, seen: queries.Seen) -> None:
@@ -179,9 +189,30 @@ def note_seen(session: Session, word: str, seen: queries.Seen) -> None:
     session.execute(row.values(last_seen_at=now, expires_at=until))
 
 
+def prove(session: Session, word: str, *, factor: bool) -> None:
+    """Write down that a signed-in browser has just shown again who is there, by a second factor or by a password."""
+    now = clock.now()
+    shown = {"proved_at": now, "factor_at": now} if factor else {"proved_at": now}
+    session.execute(update(SignIn).where(SignIn.fingerprint == ids.fingerprint(word)).values(shown))
+
+
 def sign_out(session: Session, word: str) -> None:
     """End a signed-in browser; its cookie is worthless from now on."""
     session.execute(delete(SignIn).where(SignIn.fingerprint == ids.fingerprint(word)))
+
+
+def end_sign_in(session: Session, user_id: UUID, sign_in_id: UUID) -> None:
+    """End one of the account's signed-in browsers; another's, or none, is left alone."""
+    session.execute(delete(SignIn).where(SignIn.id == sign_in_id, SignIn.user_id == user_id))
+
+
+def end_all(session: Session, user_id: UUID, *, but_word: str | None = None, but_family: UUID | None = None) -> int:
+    """Sign the account out everywhere, programs too, but for one browser or program; returns how many browsers."""
+    others = delete(SignIn).where(SignIn.user_id == user_id)
+    if but_word is not None:
+        others = others.where(SignIn.fingerprint != ids.fingerprint(but_word))
+    tokens.revoke_all(session, user_id, but=but_family)
+    return len(session.scalars(others.returning(SignIn.id)).all())
 
 
 def rename(session: Session, user_id: UUID, names: Names) -> None:
@@ -247,6 +278,8 @@ def keep_route(session: Session, user_id: UUID, origin: str, destination: str, *
 def prefer(session: Session, user_id: UUID, change: PreferencesChange) -> None:
     """Change the preferences that are given; null means none. Raises Invalid for an unknown airport or language."""
     given = {name: getattr(change, name) for name in change.model_fields_set if name != "notifications"}
+    if given.get("keep_address") is None:
+        given.pop("keep_address", None)
     home, language = given.get("home_airport"), given.get("language")
     if home and not places_by_code(session, (home,)):
         raise Invalid(errors=[FieldError("homeAirport", _("We know no such place. Try its three-letter code."))])
@@ -278,6 +311,8 @@ def refresh(session: Session, word: str, settings: Settings, *, address: str, ag
 
 
 def sweep(session: Session, now: datetime) -> int:
-    """Forget lapsed sign-ins and refresh tokens; returns how many."""
+    """Forget lapsed sign-ins and refresh tokens (returns how many), unconfirmed wishes, browsers not seen for long."""
     gone = session.scalars(delete(SignIn).where(SignIn.expires_at <= now).returning(SignIn.fingerprint)).all()
+    session.execute(delete(PendingAccount).where(PendingAccount.created_at <= now - timedelta(days=rules.CONFIRM_DAYS)))
+    session.execute(delete(KnownBrowser).where(KnownBrowser.last_seen_at <= now - rules.LONGEST))
     return len(gone) + tokens.sweep(session, now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -47,11 +48,30 @@ POLICIES: Mapping[str, Policy] = {
     "passkey": Policy(60, 900, closed=True),
     "provider": Policy(60, 900, closed=True),
     "register": Policy(20, 3600),
+    "letter": Policy(6, 3600),
     "manage-address": Policy(30, 900),
     "manage-reference": Policy(10, 900),
     "watch-address": Policy(20, 3600),
     "watch-caller": Policy(60, 3600),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A part of the portal that may take only so many per cent of what a caller may send in all."""
+
+    name: str
+    percent: int
+    starts: tuple[str, ...]
+
+
+# The first that fits counts. Signing in is guessed at, searching is dear; the rest of the API is for programs.
+LANES = (
+    Lane("auth", 6, ("/api/auth/", "/account/", "/manage", "/links/")),
+    Lane("search", 30, ("/flights", "/places", "/api/flights", "/api/airports", "/api/pricing")),
+    Lane("booking", 30, ("/book", "/api/bookings", "/waiting-list", "/fare-alerts")),
+    Lane("api", 60, ("/api/",)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +124,7 @@ def check(settings: Settings, policy: str, key: str) -> None:
             "We cannot check sign-ins at this moment. Nothing is wrong with yours; please try again soon."
         )
     if standing is not None and not standing.granted:
-        raise TooMany(_sentence(standing.retry_after), retry_after=standing.retry_after)
+        raise TooMany(sentence(standing.retry_after), retry_after=standing.retry_after)
 
 
 def check_holding(settings: Settings, user_id: object, scope: Mapping[str, Any]) -> None:
@@ -136,7 +156,14 @@ def _script(url: str) -> Script:
     return cache.client(url).register_script(SCRIPT)
 
 
-def _sentence(seconds: int) -> str:
+def lane_of(path: str) -> str | None:
+    """Return the lane of a decoded path, the same however it is spelled; None where only the whole is counted."""
+    plain = re.sub("/+", "/", path).lower()
+    return next((lane.name for lane in LANES if plain.startswith(lane.starts)), None)
+
+
+def sentence(seconds: int) -> str:
+    """Return what is said to who was refused for that long."""
     wait = f"{seconds} seconds" if seconds < 90 else f"{-(-seconds // 60)} minutes"
     return f"That was tried too often. Please wait {wait} and try again."
 
@@ -161,8 +188,8 @@ class Allowance:
     asked again only every few seconds.
     """
 
-    def __init__(self, url: str, rule: Policy) -> None:
-        self.url, self.rule = url, rule
+    def __init__(self, url: str, rule: Policy, name: str = "default") -> None:
+        self.url, self.rule, self.name = url, rule, name
         self.share = max(1, min(25, rule.limit // 40))
         self._leases: dict[str, tuple[Standing, int, float]] = {}
         self._away_until = 0.0
@@ -182,7 +209,7 @@ class Allowance:
             fetched = self.spend(key)
             if fetched is not None or time.monotonic() < self._away_until:
                 return fetched
-            standing = take(self.url, f"request:{key}", self.rule, self.share)
+            standing = take(self.url, f"request:{self.name}:{key}", self.rule, self.share)
             if standing is None:
                 self._away_until = time.monotonic() + AWAY_SECONDS
                 return None

@@ -17,7 +17,7 @@ from portal.accounts.rules import type_on
 from portal.booking.models import Booking
 from portal.kit import db
 from portal.kit.settings import Settings
-from tests import world
+from tests import people, world
 from tests.booking import makers as bookings
 from tests.watches.makers import sign_in, work_off
 
@@ -29,6 +29,7 @@ def token(client: TestClient, email: str = "robin@example.com") -> dict[str, str
     """Make an account; return the header of a program that stands for it."""
     person = {"email": email, "firstName": "Robin", "lastName": "Wood", "password": SECRET, "confirmPassword": SECRET}
     client.post("/api/auth/register", json=person)
+    people.confirm(client)
     answer = client.post("/api/auth/login", json={"email": email, "password": SECRET})
     return {"Authorization": f"Bearer {answer.json()['accessToken']}"}
 

@@ -53,7 +53,7 @@ def test_a_weak_password_or_no_address_is_refused_in_words(run) -> None:  # type
     code, _, said = run("--email", "nobody", "--role", "staff", "--password-stdin", typed="short\n")
     assert code == 1
     assert "email: " in said
-    assert "password: Please use at least 10 characters." in said
+    assert "password: Please use at least 12 characters." in said
     assert "short" not in said
 
 

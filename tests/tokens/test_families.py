@@ -28,7 +28,7 @@ def robin(settings: Settings) -> UUID:
     words = {"email": "robin@example.com", "firstName": "Robin", "lastName": "Wood"}
     secret = {"password": "a quiet blue morning", "confirmPassword": "a quiet blue morning"}
     with db.writing() as session:
-        accounts.register(session, Registration.model_validate({**words, **secret}))
+        accounts.create_user(session, Registration.model_validate({**words, **secret}), role="customer")
     with db.reading() as session:
         return session.scalars(select(User.id)).one()
 

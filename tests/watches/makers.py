@@ -22,6 +22,7 @@ from portal.watches import service
 from portal.watches.forms import NewWait
 from portal.watches.models import Wait
 from tasks.handlers import HANDLERS
+from tests import people
 from tests.booking import makers
 
 ROUND = outbox.Letter(kind="waits.serve", payload={})
@@ -98,10 +99,8 @@ def later(**delta: float) -> None:
 
 def sign_in(client: TestClient, email: str = "robin@example.com") -> None:
     """Make an account and sign in with it."""
-    secret = "a quiet blue morning"
-    person = {"email": email, "firstName": "Robin", "lastName": "Wood", "password": secret, "confirmPassword": secret}
-    client.post("/account/register", data=person)
-    answer = client.post("/account/sign-in", data={"email": email, "password": secret})
+    people.join(client, email)
+    answer = client.post("/account/sign-in", data={"email": email, "password": people.PASSWORD})
     assert answer.status_code == 303, answer.text
 
 

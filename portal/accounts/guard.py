@@ -1,0 +1,55 @@
+"""Who may try a password: every door that takes one asks here, so that all of them count guesses alike.
+
+A browser that has signed in to an account before is known to it by a cookie; what strangers guess at that account
+elsewhere does not make it wait.
+"""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from portal.accounts import queries, rules, service
+from portal.accounts.errors import WrongCredentials
+from portal.accounts.forms import Credentials
+from portal.kit import db, ids, limits, signing
+from portal.kit.web import Request
+
+KNOWN, MOST_ACCOUNTS = "known-browser", 5
+YEAR = 365 * 86_400
+
+
+def identify(request: Request, wish: Credentials) -> queries.Known:
+    """Return whose address and password these are. Raises WrongCredentials, TooMany, and Unavailable."""
+    caller, browser = limits.caller(request.scope), _known_to(request, wish.email)
+    with db.writing() as session:
+        person = service.identify(session, wish, request.settings, caller=caller, browser=browser)
+    if person is None:
+        raise WrongCredentials()
+    return person
+
+
+def _known_to(request: Request, email: str) -> str:
+    """Return the word of this browser if it has signed in to the account of `email` before, else nothing."""
+    word, accounts = _known(request)
+    return word if _mark(email) in accounts else ""
+
+
+def remember(request: Request, response: Response, email: str) -> None:
+    """Let this browser be known to the account of `email`, one of the newest five."""
+    word, accounts = _known(request)
+    kept = [*(one for one in accounts if one != _mark(email)), _mark(email)][-MOST_ACCOUNTS:]
+    sealed = signing.seal(request.settings, KNOWN, [word or ids.secret(12), kept])
+    secure = request.settings.secure_cookies
+    response.set_cookie(KNOWN, sealed, max_age=YEAR, httponly=True, samesite="lax", secure=secure)
+
+
+def _known(request: Request) -> tuple[str, list[str]]:
+    try:
+        word, accounts = signing.unseal(request.settings, KNOWN, request.cookies.get(KNOWN, ""), max_age_seconds=YEAR)
+    except ValueError:
+        return "", []
+    return str(word), [str(one) for one in accounts]
+
+
+def _mark(email: str) -> str:
+    return ids.fingerprint(rules.normal_email(email))[:16]
