@@ -30,7 +30,7 @@ from portal.disruptions import queries as disruption_queries
 from portal.flights import service as flights
 from portal.flights.errors import TimetableRefused
 from portal.flights.forms import timetable_rows
-from portal.kit import audit, clock, db, ids, logs, privileges
+from portal.kit import audit, clock, db, ids, logs, privileges, server
 from portal.kit.errors import ConfigurationError, Invalid
 from portal.kit.settings import ROOT, Settings, read
 from portal.kit.validation import parse
@@ -85,20 +85,8 @@ def migrate(settings: Settings, _: argparse.Namespace) -> int:
 
 def serve(settings: Settings, given: argparse.Namespace) -> int:
     """Serve pages and API."""
-    uvicorn.run(
-        "portal.app:serve",
-        factory=True,
-        host=given.host,
-        port=given.port,
-        workers=given.workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        forwarded_allow_ips=",".join(settings.trusted_proxies),
-        timeout_graceful_shutdown=20,
-        timeout_keep_alive=20,
-        h11_max_incomplete_event_size=32_768,
-    )
+    where = {"host": given.host, "port": given.port, "workers": given.workers}
+    uvicorn.run("portal.app:serve", factory=True, **where, **server.options(settings))
     return 0
 
 

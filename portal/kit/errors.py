@@ -87,6 +87,18 @@ class TooLarge(PortalError):
     status, code, title = 413, "too_large", "This is too large"
 
 
+class Late(PortalError):
+    """The body did not come in time."""
+
+    status, code, title = 408, "request_timeout", "This took too long to come"
+
+
+class TooLong(PortalError):
+    """The address is longer than any of ours."""
+
+    status, code, title = 414, "address_too_long", "This address is too long"
+
+
 class UnsupportedMedia(PortalError):
     """The body is not of a type that this address reads."""
 

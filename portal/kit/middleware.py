@@ -1,32 +1,33 @@
 """What every request passes, outermost first.
 
-Request id and log line, security headers, https, host, bounds, the limit per caller, the reader's language, cross-site
-check.
+Request id and log line, security headers, https, host, the reader's language, the limits per caller, bounds and
+deadline of the body, origins that may read, cross-site check.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import URL, Headers, MutableHeaders
-from starlette.requests import Request as StarletteRequest
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from portal.kit import i18n, ids, limits, logs
-from portal.kit.errors import BadRequest, Forbidden, PortalError, TooLarge, TooMany
+from portal.kit.errors import BadRequest, Forbidden, Late, PortalError, TooLarge, TooLong, TooMany
 from portal.kit.settings import Settings
-from portal.kit.web import is_api, problem_json
+from portal.kit.web import Request, is_api, problem, problem_json
 
 log = logging.getLogger("portal.request")
 SAFE = {"GET", "HEAD", "OPTIONS"}
 POLICY = (
-    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; manifest-src 'self'; frame-src 'self'; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
 CHECKOUT = "https://checkout.stripe.com"
@@ -34,10 +35,22 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
+    "X-Permitted-Cross-Domain-Policies": "none",
     "Referrer-Policy": "strict-origin-when-cross-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), serial=(), bluetooth=()",
 }
+LONGEST_ADDRESS = 16_384
+BODY_SECONDS = 30.0
+
+
+def security_headers(settings: Settings) -> dict[str, str]:
+    """Return the headers of every answer, HSTS among them where it is enabled."""
+    headers = {**HEADERS, "Content-Security-Policy": policy(settings)}
+    if settings.enable_hsts:
+        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    return headers
 
 
 class RequestLog:
@@ -81,10 +94,7 @@ class SecurityHeaders:
     """Sets the security headers on every answer, and HSTS where it is enabled."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self.app = app
-        self.headers = {**HEADERS, "Content-Security-Policy": policy(settings)}
-        if settings.enable_hsts:
-            self.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+        self.app, self.headers = app, security_headers(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, adding what the answer does not set itself."""
@@ -127,73 +137,122 @@ class SecureOnly:
 
 
 class Bounds:
-    """Refuses what no door can read: bodies over MAX_BODY_BYTES, whether announced or not, and addresses with a NUL."""
+    """Refuses what no door can read: addresses too long or with a NUL, bodies too large or too slow to come.
+
+    A body may have MAX_BODY_BYTES, whether it is announced or not, and BODY_SECONDS to come.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.most = app, settings.max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what is within bounds, counting the body as it comes."""
+        no = self._refusal(scope) if scope["type"] == "http" else None
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif "\0" in scope["path"] or b"%00" in scope["query_string"]:
-            await _refuse(scope, receive, send, BadRequest("An address holds no null character."))
-        elif self._announced(scope) > self.most:
-            await _refuse(scope, receive, send, self._too_large())
+        elif no is not None:
+            await _refuse(scope, receive, _closing(send), no)
         else:
-            await self.app(scope, self._counting(receive), send)
+            body = _Body(receive, send, self.most)
+            await self.app(scope, body.receive, body.send)
 
-    def _announced(self, scope: Scope) -> int:
+    def _refusal(self, scope: Scope) -> PortalError | None:
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            return BadRequest("An address holds no null character.")
+        if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LONGEST_ADDRESS:
+            return TooLong(f"An address has at most {LONGEST_ADDRESS:,} characters.")
         length = Headers(scope=scope).get("content-length", "0")
-        return int(length) if length.isdecimal() and len(length) < 20 else self.most + 1
+        announced = int(length) if length.isdecimal() and len(length) < 20 else self.most + 1
+        return _too_large(self.most) if announced > self.most else None
 
-    def _counting(self, receive: Receive) -> Receive:
-        come = 0
 
-        async def counted() -> Message:
-            nonlocal come
-            message = await receive()
-            come += len(message.get("body", b""))
-            if come > self.most:
-                raise self._too_large()
-            return message
+class _Body:
+    """A body as it comes: counted, and with a deadline. After a refusal the rest of it is not waited for."""
 
-        return counted
+    def __init__(self, receive: Receive, send: Send, most: int) -> None:
+        self._receive, self._send, self._most = receive, send, most
+        self._come, self._whole, self._until, self._broken = 0, False, 0.0, False
 
-    def _too_large(self) -> TooLarge:
-        return TooLarge(f"A body has at most {self.most:,} bytes.")
+    async def receive(self) -> Message:
+        """Return the next piece; raises TooLarge or Late."""
+        if self._whole:
+            return await self._receive()
+        message = await self._in_time()
+        self._come += len(message.get("body", b""))
+        self._whole = not message.get("more_body", False)
+        if self._come > self._most:
+            self._broken = True
+            raise _too_large(self._most)
+        return message
+
+    async def _in_time(self) -> Message:
+        self._until = self._until or asyncio.get_running_loop().time() + BODY_SECONDS
+        try:
+            async with asyncio.timeout_at(self._until):
+                return await self._receive()
+        except TimeoutError:
+            self._broken = True
+            raise Late() from None
+
+    async def send(self, message: Message) -> None:
+        """Send; what comes after a refusal closes the connection."""
+        await (_closing(self._send) if self._broken else self._send)(message)
+
+
+def _closing(send: Send) -> Send:
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["Connection"] = "close"
+        await send(message)
+
+    return answer
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"A body has at most {most:,} bytes.")
 
 
 class Allowances:
-    """At most RATE_LIMIT_PER_MINUTE requests of one caller, whatever the address or its spelling; says so under /api/.
+    """At most RATE_LIMIT_PER_MINUTE requests of one caller, and of each lane its share, however an address is spelled.
 
-    Static files and health checks are not counted. Without Redis everything passes.
+    Static files and health checks are not counted. Answers under /api/ say where the caller stands (`RateLimit`).
+    Without Redis everything passes.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.enabled = app, settings.rate_limit_enabled
-        self.rule = limits.Policy(max(1, settings.rate_limit_per_minute), 60)
-        self.allowance = limits.Allowance(settings.redis_url, self.rule)
+        whole = max(1, settings.rate_limit_per_minute)
+        rules = {"default": limits.Policy(whole, 60)}
+        rules |= {lane.name: limits.Policy(max(1, whole * lane.percent // 100), 60) for lane in limits.LANES}
+        self.allowances = {name: limits.Allowance(settings.redis_url, rule, name) for name, rule in rules.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is within the limit."""
+        """Pass on what is within the limits."""
         if not self.enabled or scope["type"] != "http" or _is_free(scope["path"]):
             await self.app(scope, receive, send)
             return
-        key = limits.caller(scope)
-        standing = self.allowance.spend(key) or await run_in_threadpool(self.allowance.renew, key)
-        answer = self._saying(standing, send) if standing and scope["path"].startswith("/api/") else send
-        if standing is None or standing.granted:
-            await self.app(scope, receive, answer)
+        key, lane = limits.caller(scope), limits.lane_of(scope["path"])
+        stands = {name: await self._count(name, key) for name in ("default", lane) if name}
+        answer = self._saying(stands, send) if scope["path"].startswith("/api/") else send
+        over = [one.retry_after for one in stands.values() if one is not None and not one.granted]
+        if over:
+            await _refuse(scope, receive, answer, TooMany(limits.sentence(max(over)), retry_after=max(over)))
         else:
-            await _refuse(scope, receive, answer, TooMany(retry_after=standing.retry_after))
+            await self.app(scope, receive, answer)
 
-    def _saying(self, standing: limits.Standing, send: Send) -> Send:
+    async def _count(self, name: str, key: str) -> limits.Standing | None:
+        allowance = self.allowances[name]
+        return allowance.spend(key) or await run_in_threadpool(allowance.renew, key)
+
+    def _saying(self, stands: dict[str, limits.Standing | None], send: Send) -> Send:
+        counted = {name: one for name, one in stands.items() if one is not None}
+        rules = {name: self.allowances[name].rule for name in counted}
+
         async def answer(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if counted and message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["RateLimit-Policy"] = f'"default";q={self.rule.limit};w={self.rule.seconds}'
-                headers["RateLimit"] = f'"default";r={standing.remains};t={standing.reset}'
+                headers["RateLimit-Policy"] = ", ".join(f'"{n}";q={r.limit};w={r.seconds}' for n, r in rules.items())
+                headers["RateLimit"] = ", ".join(f'"{n}";r={s.remains};t={s.reset}' for n, s in counted.items())
             await send(message)
 
         return answer
@@ -208,22 +267,34 @@ class Language:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on with the language set."""
         if scope["type"] == "http":
-            request = StarletteRequest(scope)
+            request = Request(scope)
             wished = (request.cookies.get("locale", ""), request.headers.get("accept-language", ""))
             i18n.locale.set(i18n.choose(*wished))
         await self.app(scope, receive, send)
 
 
+class AcrossOrigins(CORSMiddleware):
+    """Lets pages of ALLOWED_ORIGINS read answers under /api/, and nothing else; no cookie counts there."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, with the CORS headers where they belong."""
+        if scope["type"] == "http" and scope["path"].startswith("/api/"):
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+
 class SameSite:
-    """Refuses unsafe requests that another site's page sent (Fetch Metadata, else Origin).
+    """Refuses unsafe requests that another site's page sent (Fetch Metadata, else Origin, else Referer).
 
     Programs are not concerned: a bearer token does not travel by itself, so what carries one cannot be ridden. Origins
-    in ALLOWED_ORIGINS are our own.
+    in ALLOWED_ORIGINS are our own under /api/. Browsers so old that they say nothing are kept by SameSite cookies.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
-        self.own = {_origin(settings.base_url), *map(_origin, settings.allowed_origins)}
+        self.own = {_origin(settings.base_url)}
+        self.allowed = {*self.own, *map(_origin, settings.allowed_origins)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on what our own pages sent."""
@@ -236,12 +307,13 @@ class SameSite:
     def _ours(self, scope: Scope, headers: Headers) -> bool:
         if scope["path"].startswith("/webhooks/"):
             return True  # Its signature says who sent it, and no browser's cookie counts there.
-        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-        if site in ("same-origin", "none") or (origin is not None and _origin(origin) in self.own):
+        api, site, origin = scope["path"].startswith("/api/"), headers.get("sec-fetch-site"), headers.get("origin")
+        if site in ("same-origin", "none") or (origin and _origin(origin) in (self.allowed if api else self.own)):
             return True
-        if scope["path"].startswith("/api/") and headers.get("authorization", "").lower().startswith("bearer "):
+        if api and headers.get("authorization", "").lower().startswith("bearer "):
             return True
-        return site is None and (origin is None or urlsplit(origin).netloc == headers.get("host", ""))
+        sender = origin if origin is not None else headers.get("referer")
+        return site is None and (sender is None or urlsplit(sender).netloc == headers.get("host", ""))
 
 
 def _origin(text: str) -> str:
@@ -258,8 +330,6 @@ def _is_free(path: str) -> bool:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, no: PortalError) -> None:
-    request: Any = StarletteRequest(scope)
-    plain = PlainTextResponse(no.detail or no.title, no.status)
-    if no.retry_after is not None:
-        plain.headers["Retry-After"] = str(no.retry_after)
-    await (problem_json(request, no) if is_api(request) else plain)(scope, receive, send)
+    request = Request(scope)
+    answer = problem_json(request, no) if is_api(request) else await run_in_threadpool(problem, request, no)
+    await answer(scope, receive, send)

@@ -20,6 +20,7 @@ from uuid import UUID
 import jinja2
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -124,6 +125,8 @@ def _route(path: str, view: View, methods: tuple[str, ...], name: str | None, *,
             return await run_in_threadpool(_enter, request, view, path, api)
         except PortalError as no:
             return await run_in_threadpool(problem, request, no)
+        except ClientDisconnect:
+            return Response(status_code=400)  # Nobody is there to read it.
 
     return Route(
         path, _with_operation(door, view), methods=list(methods), name=name or f"{view.__module__}.{view.__name__}"
@@ -179,7 +182,7 @@ async def _read_body(request: Request, *, api: bool) -> None:
     if api:
         request.document = await _json(request)
     else:
-        request.fields = await request.form(max_fields=MAX_FIELDS, max_files=5)
+        request.fields = await request.form(max_fields=MAX_FIELDS, max_files=0)
 
 
 async def _json(request: Request) -> Any:
@@ -190,13 +193,20 @@ async def _json(request: Request) -> Any:
     if kind != "application/json" and not kind.endswith("+json"):
         raise UnsupportedMedia(f"Send application/json, not {kind or 'an unnamed type'}.")
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        return json.loads(body, parse_constant=_no_constant, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         raise BadRequest("The body is not well-formed JSON.") from None
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(name)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")  # One reader would take the first, another the last.
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -73,25 +73,57 @@ def test_a_caller_is_an_address_or_a_network(client: tuple[str, int] | None, sam
     assert limits.caller({"client": client}) == same_as
 
 
+API = ("/api/openapi.json", "/api/openapi.json/", "/API/openapi.json", "/api/OPENAPI.json?x=1", "//api//openapi.json")
+
+
 def test_everything_together_is_limited_whatever_the_spelling(limited: Settings) -> None:
-    few = replace(limited, rate_limit_per_minute=6)
+    few = replace(limited, rate_limit_per_minute=10)
     with TestClient(create_app(few), follow_redirects=False) as client:
-        paths = [
-            "/api/openapi.json",
-            "/api/openapi.json/",
-            "/API/openapi.json",
-            "/api/OPENAPI.json?x=1",
-            "/nowhere",
-            "/x",
-        ]
-        codes = [client.get(path).status_code for path in paths]
+        codes = [client.get(path).status_code for path in (*API, "/nowhere", "/x", "/help/", "/HELP", "/%78")]
         assert 429 not in codes
         refused = client.get("/api/openapi.json", headers={"X-Forwarded-For": "198.51.100.1"})
         assert refused.status_code == 429
         assert refused.json()["code"] == "too_many_requests"
         assert int(refused.headers["retry-after"]) > 0
-        assert client.get("/nowhere").status_code == 429
         assert client.get("/health/live").status_code == 200
+        page = client.get("/nowhere")
+        assert page.status_code == 429
+        assert int(page.headers["retry-after"]) > 0
+        assert "Please wait" in page.text
+        assert "<main" in page.text
+
+
+@pytest.mark.parametrize(
+    ("lane", "path", "limit"),
+    [
+        ("api", "/api/openapi.json", 30),
+        ("search", "/api/airports", 15),
+        ("auth", "/manage", 3),
+        ("booking", "/book", 15),
+    ],
+)
+def test_a_lane_has_its_share_whatever_the_spelling(limited: Settings, lane: str, path: str, limit: int) -> None:
+    """A slash more, another case, an encoded letter, HEAD: none of them is another door."""
+    odd = (path, f"{path}/", path.upper(), path.replace("/", "//"), path[:-1] + f"%{ord(path[-1]):x}", f"{path}?x=1")
+    with TestClient(create_app(replace(limited, rate_limit_per_minute=50)), follow_redirects=False) as client:
+        for number in range(limit):
+            method = "HEAD" if number % 2 else "GET"
+            assert client.request(method, f"http://testserver{odd[number % len(odd)]}").status_code != 429
+        for spelling in odd:
+            assert client.get(f"http://testserver{spelling}").status_code == 429
+        assert client.get("/help").status_code == 200
+
+
+def test_neighbours_in_one_network_share_a_lane_and_strangers_do_not(limited: Settings) -> None:
+    few = replace(limited, rate_limit_per_minute=50)
+    app = create_app(few)
+
+    def asks(address: str) -> int:
+        with TestClient(app, client=(address, 1), follow_redirects=False) as client:
+            return client.get("/manage").status_code
+
+    assert [asks(f"2001:db8:1:2::{number:x}") for number in range(1, 5)] == [200, 200, 200, 429]
+    assert asks("2001:db8:1:3::1") == 200
 
 
 def test_the_api_says_where_a_caller_stands(limited: Settings) -> None:
@@ -99,6 +131,7 @@ def test_the_api_says_where_a_caller_stands(limited: Settings) -> None:
         stands = [client.get("/api/openapi.json").headers["ratelimit"] for _ in range(30)]
     left = [int(stand.split("r=")[1].split(";")[0]) for stand in stands]
     assert left == list(range(999, 969, -1))
+    assert all('"api";r=' in stand for stand in stands)
 
 
 def test_many_processes_share_one_limit(limited: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from portal.app import create_app
+from portal.kit.middleware import HEADERS, POLICY
 from portal.kit.settings import Settings
 
 
@@ -23,7 +25,13 @@ from portal.kit.settings import Settings
         ({"Sec-Fetch-Site": "same-site"}, False),
         ({"Origin": "https://evil.example"}, False),
         ({"Origin": "null"}, False),
-        ({"Sec-Fetch-Site": "cross-site", "Origin": "https://partner.example"}, True),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "https://partner.example"}, False),
+        ({"Origin": ""}, False),
+        ({"Referer": "http://testserver/help"}, True),
+        ({"Referer": "https://evil.example/testserver"}, False),
+        ({"Origin": "http://testserver.evil.example"}, False),
+        ({"Origin": "http://evil.example", "Host": "testserver"}, False),
+        ({"Sec-Fetch-Site": "cross-site", "X-HTTP-Method-Override": "GET"}, False),
         ({"Sec-Fetch-Site": "cross-site", "Authorization": "Bearer x"}, False),
     ],
 )
@@ -74,4 +82,46 @@ def test_a_crash_is_answered_with_its_number_and_the_security_headers(settings: 
     assert answer.status_code == 500
     assert answer.headers["x-request-id"] == "tell-me-again"
     assert "tell-me-again" in answer.text
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_every_answer_carries_the_headers_that_defend_it(settings: Settings) -> None:
+    """A page, an API answer, a file, a mistake, a refusal."""
+    strict = replace(settings, enable_hsts=True, allowed_hosts=("testserver",))
+    with TestClient(create_app(strict), follow_redirects=False) as client:
+        css = re.findall(r'href="(/static/[^"]+[.]css[^"]*)"', client.get("/").text)[0]
+        answers = [client.get(path) for path in ("/", css, "/api/airports", "/nowhere", "/api/me", "/account", "/%00")]
+        answers.append(client.post("/theme", headers={"Origin": "null"}))
+        answers.append(client.get("/", headers={"Host": "evil.example"}))
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 404, 401, 303, 400, 403, 400]
+    for answer in answers:
+        for name, value in HEADERS.items():
+            assert answer.headers[name] == value, (answer.url, name)
+        assert answer.headers["strict-transport-security"].startswith("max-age=63072000")
+
+
+def test_the_policy_lets_no_word_of_a_page_run() -> None:
+    kept = dict(line.strip().split(" ", 1) for line in POLICY.split(";"))
+    assert kept["default-src"] == kept["object-src"] == kept["base-uri"] == kept["frame-ancestors"] == "'none'"
+    assert kept["script-src"] == kept["style-src"] == kept["connect-src"] == kept["font-src"] == "'self'"
+    assert "unsafe" not in POLICY
+    assert "*" not in POLICY
+
+
+def test_other_origins_read_the_api_only(settings: Settings) -> None:
+    known = replace(settings, allowed_origins=("https://partner.example",))
+    origin = {"Origin": "https://partner.example"}
+    with TestClient(create_app(known), follow_redirects=False) as client:
+        assert client.get("/api/airports", headers=origin).headers["access-control-allow-origin"] == origin["Origin"]
+        for path in ("/", "/account", "/static/icons.svg"):
+            page = client.get(path, headers=origin)
+            assert "access-control-allow-origin" not in page.headers
+        asked = {**origin, "Access-Control-Request-Method": "POST"}
+        assert "access-control-allow-origin" not in client.options("/account/sign-in", headers=asked).headers
+        assert "access-control-allow-credentials" not in client.get("/api/airports", headers=origin).headers
+
+
+def test_an_address_without_end_is_refused(client: TestClient) -> None:
+    assert client.get(f"/flights?origin={'x' * 17_000}").status_code == 414
+    assert client.get(f"/api/{'x' * 17_000}").json()["code"] == "address_too_long"
+    assert client.get(f"/help?{'x' * 8000}").status_code == 200
