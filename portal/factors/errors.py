@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.kit.errors import Conflict, Invalid, NotFound, NotSignedIn
+from portal.kit.errors import Conflict, Forbidden, Invalid, NotFound, NotSignedIn
 
 
 class WrongCode(Invalid):
@@ -15,6 +15,18 @@ class SecondFactorRequired(NotSignedIn):
     """The password is right, and the account asks for a code besides."""
 
     code, title = "second_factor_required", "This account asks for a code from its second factor, too"
+
+
+class SecondFactorRefused(NotSignedIn):
+    """The password is right, the code besides is not, or was used before."""
+
+    code, title = "second_factor_refused", "This code is not right, or was used before"
+
+
+class SecondFactorMissing(Forbidden):
+    """Who works here signs in with a second factor, and this account has none yet."""
+
+    code, title = "second_factor_missing", "Set up a second step on the portal's pages first: who works here needs one"
 
 
 class HalfWayLapsed(NotSignedIn):

@@ -26,7 +26,7 @@ from portal.kit.i18n import gettext as _
 from portal.kit.validation import nested, parse
 from portal.kit.web import Notice, Request, errors_by_field, page, render, see_other
 
-HERE = "/account/security/factors"
+HERE = "/account/security/second-step"
 PRIVATE = {"Cache-Control": "no-store"}
 
 
