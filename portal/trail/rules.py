@@ -77,7 +77,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[Differenc
 
 def _flat(told: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     for name, value in told.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and set(value) != {"amount", "currency"}:  # a sum of money is one value
             yield from _flat(value, f"{path}{name}.")
         else:
             yield f"{path}{name}", value

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from portal.kit import i18n
 from portal.kit.i18n import gettext as _
 from portal.trail.queries import Entry
 from portal.trail.rules import ERASED, Difference, address, differences, whole
@@ -62,10 +63,10 @@ def deed(entry: Entry, names: Mapping[tuple[str, str], str]) -> Deed:
         name=names.get((entry.thing, entry.thing_id), entry.thing_id),
         href=door(entry.thing, entry.thing_id),
         history=f"{TRAIL}?{urlencode({'thing': entry.thing, 'id': entry.thing_id})}",
-        who=entry.actor_email or (_("The portal itself") if entry.means == "job" else _("A guest")),
+        who=entry.actor_email or _nobody(entry),
         means=means(entry),
         caller=address(entry.personal) or "",
-        changes=[_change(one) for one in differences(before, after)],
+        changes=[_change(one, _currency(before, after)) for one in differences(before, after)],
     )
 
 
@@ -141,8 +142,23 @@ def means(entry: Entry) -> str:
     return ", ".join(filter(None, (entry.role, known.get(entry.means or "", ""))))
 
 
-def _change(one: Difference) -> Change:
-    return Change(_label(one.name), _shown(one.before), _shown(one.after), ERASED in (one.before, one.after))
+def _nobody(entry: Entry) -> str:
+    known = {"job": _("The portal itself"), "cli": _("An operator"), "guest": _("A guest")}
+    return str(entry.actor_id) if entry.actor_id else known.get(entry.means or "", _("Not noted"))
+
+
+def _change(one: Difference, currency: str | None) -> Change:
+    label = _label(one.name.removesuffix("Minor"))
+    return Change(label, _shown(one, one.before, currency), _shown(one, one.after, currency), _erased(one))
+
+
+def _erased(one: Difference) -> bool:
+    return ERASED in (one.before, one.after)
+
+
+def _currency(before: dict[str, Any], after: dict[str, Any]) -> str | None:
+    found = after.get("currency") or before.get("currency")
+    return found if isinstance(found, str) and len(found) == 3 else None
 
 
 def _label(name: str) -> str:
@@ -150,22 +166,31 @@ def _label(name: str) -> str:
     return words[:1].upper() + words[1:]
 
 
-def _shown(value: Any) -> str:
+def _shown(one: Difference, value: Any, currency: str | None) -> str:
+    """Return a value for people: minor units as money, instants in their own zone, the rest as it is."""
+    if one.name.endswith("Minor") and currency and isinstance(value, int):
+        return i18n.price(value, currency)
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d.*(Z|[+-]\d\d:\d\d)", value):
+        return i18n.moment(datetime.fromisoformat(value))
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
     if value is None:
         return ""
     if value is ERASED:
         return _("erased")
     if isinstance(value, bool):
         return _("yes") if value else _("no")
-    if isinstance(value, list):
-        return ", ".join(map(_shown, value)) or "–"
-    return str(value)
+    if isinstance(value, dict):
+        return " ".join(map(_plain, value.values()))
+    return (", ".join(map(_plain, value)) or "–") if isinstance(value, list) else str(value)
 
 
 def cells(entry: Entry) -> list[str | int | None]:
     """Return the entry as a row of a file: sides as text, what was erased said so."""
     sides = [differences(whole(entry.before, entry.personal), {}), differences(whole(entry.after, entry.personal), {})]
-    before, after = ("; ".join(f"{one.name}={_shown(one.before)}" for one in side) for side in sides)
+    before, after = ("; ".join(f"{one.name}={_plain(one.before)}" for one in side) for side in sides)
     who = entry.actor_email or (str(entry.actor_id) if entry.actor_id else None)
     at = entry.happened_at.isoformat(timespec="milliseconds")
     acting = [who, entry.role, entry.means, address(entry.personal)]

@@ -33,7 +33,9 @@ def deeds(settings: Settings, users: object) -> str:
                 session, "flight.cancel", "flight", uuid4(), before={"status": "on"}, after={"reason": "50%_fog"}
             )
         with audit.by("job", role="payments.settle"):
-            audit.record(session, "booking.confirmed", "booking", "ANA234", after={"paidMinor": 30_000})
+            audit.record(
+                session, "booking.confirmed", "booking", "ANA234", after={"paidMinor": 30_000, "currency": "USD"}
+            )
         audit.record(session, "user.create", "user", admin, actor_id=CLERK, after={"email": "New@example.com"})
     return str(admin)
 
@@ -78,7 +80,7 @@ def test_what_is_asked_for_is_found(deeds: str, staff: TestClient, query: str, e
 
 def test_an_entry_says_it_in_words_and_leads_on(deeds: str, staff: TestClient) -> None:
     page = staff.get("/admin/audit").text
-    for words in ('href="/bookings/ANA234"', "The portal itself", "job payments.settle", "Paid minor", "30000"):
+    for words in ('href="/bookings/ANA234"', "The portal itself", "job payments.settle", "Paid", "$300.00"):
         assert words in page
     assert 'href="/admin/audit?thing=booking&amp;id=ANA234"' in page
     assert "admin, API token" in page
@@ -135,7 +137,7 @@ def test_it_is_taken_away_as_a_file_and_that_is_a_deed(deeds: str, staff: TestCl
     assert rows[0][header.index("id")] == "'=1+1"
     assert rows[1][header.index("actor")] == "admin@example.com"
     assert rows[1][header.index("after")] == "reason=50%_fog"
-    assert "audit.exported" in staff.get("/api/audit").text or "Audit trail exported" in staff.get("/admin/audit").text
+    assert "Audit trail exported" in staff.get("/admin/audit").text
 
 
 @pytest.mark.parametrize("path", ["/admin/audit", "/api/audit"])
