@@ -57,6 +57,7 @@ POST        /book/{reference}/extend                                booking
 POST        /book/{reference}/promotion                             booking
 GET POST    /book/{reference}/pay                                   booking
 GET         /book/{reference}/payments/{payment_id}                 booking
+GET         /paid/{token}                                           link
 GET POST    /sandbox-pay/{charge}                                   link
 GET POST    /sandbox-pay/{charge}/challenge                         link
 POST        /webhooks/stripe                                        anyone
@@ -131,6 +132,12 @@ GET POST    /account/password                                       account
 GET POST    /account/email                                          account
 POST        /account/devices/end                                    account
 POST        /account/devices/{id}/end                               own
+GET         /account/privacy                                        account
+POST        /account/privacy/copies                                 account
+GET         /account/privacy/copies/{id}                            own
+GET         /account/privacy/copies/{id}/file                       own
+GET POST    /account/privacy/delete                                 account
+GET POST    /account/privacy/keep                                   anyone
 GET         /account/trips                                          account
 GET POST    /account/preferences                                    account
 POST        /account/favourites                                     account

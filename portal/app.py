@@ -23,6 +23,7 @@ import portal.accounts.api
 import portal.accounts.entrance
 import portal.accounts.pages
 import portal.accounts.proofs
+import portal.accounts.provider
 import portal.accounts.security
 import portal.analytics.api
 import portal.analytics.pages
@@ -41,6 +42,7 @@ import portal.kit.health
 import portal.payments.pages
 import portal.places.api
 import portal.places.pages
+import portal.privacy.pages
 import portal.search.api
 import portal.search.pages
 import portal.seats.api
@@ -96,9 +98,11 @@ ROUTES: list[BaseRoute] = [
     *portal.payments.pages.routes,
     *portal.accounts.entrance.routes,
     *portal.accounts.proofs.routes,
+    *portal.accounts.provider.routes,
     *portal.factors.pages.routes,
     *portal.accounts.pages.routes,
     *portal.accounts.security.routes,
+    *portal.privacy.pages.routes,
     *portal.tokens.pages.routes,
     *portal.places.pages.routes,
     *portal.analytics.pages.routes,

@@ -37,6 +37,7 @@ from portal.kit.validation import parse
 from portal.places import service as places
 from portal.pricing import promotions
 from portal.pricing import service as pricing
+from portal.privacy import queries as privacy_queries
 from portal.seats import demo as demo_seats
 from portal.seats import queries as seat_queries
 from portal.seats import service as seats
@@ -69,6 +70,7 @@ BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (
     tariff_queries.broken_promotions,
     trail_queries.broken_trail,
     watch_queries.broken_waits,
+    privacy_queries.broken_erasures,
 )
 
 

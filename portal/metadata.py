@@ -15,6 +15,7 @@ from portal.payments import models as payments
 from portal.places import models as places
 from portal.pricing import models as pricing
 from portal.pricing import promotions
+from portal.privacy import models as privacy
 from portal.seats import models as seats
 from portal.tickets import models as tickets
 from portal.tokens import models as tokens
@@ -35,6 +36,7 @@ ROOMS = (
     payments,
     places,
     pricing,
+    privacy,
     promotions,
     seats,
     tickets,

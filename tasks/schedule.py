@@ -40,6 +40,7 @@ ROUNDS = (
     Round("audit.retire", timedelta(days=1)),
     Round("flights.settle", timedelta(minutes=10)),
     Round("accounts.sweep", timedelta(hours=6)),
+    Round("privacy.erase", timedelta(hours=1)),
     Round("checkin.forget", timedelta(hours=6)),
     Round("classes.protect", timedelta(hours=6)),
     Round("analytics.days", timedelta(hours=1)),

@@ -24,6 +24,24 @@ def upgrade() -> None:
     )
     op.create_index("uq_audit_seals_entry_id", "audit_seals", ["entry_id"], unique=True)
     op.create_table(
+        "erasures",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.String(), server_default="asked", nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(state = 'done') = (done_at is not null)", name=op.f("ck_erasures_done_has_a_time")),
+        sa.CheckConstraint("state in ('asked', 'withdrawn', 'done')", name=op.f("ck_erasures_state_known")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_erasures")),
+    )
+    op.create_index(
+        "ix_erasures_due", "erasures", ["due_at"], unique=False, postgresql_where=sa.text("state = 'asked'")
+    )
+    op.create_index(
+        "uq_erasures_asked", "erasures", ["user_id"], unique=True, postgresql_where=sa.text("state = 'asked'")
+    )
+    op.create_table(
         "pending_accounts",
         sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
         sa.Column("email", sa.String(), nullable=False),
@@ -74,6 +92,32 @@ def upgrade() -> None:
         sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_authenticators_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("user_id", name=op.f("pk_authenticators")),
+    )
+    op.create_table(
+        "data_copies",
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("state", sa.String(), server_default="waiting", nullable=False),
+        sa.Column("progress", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("ready_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("fetched_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(state = 'ready') = (content is not null)", name=op.f("ck_data_copies_ready_has_content")),
+        sa.CheckConstraint(
+            "state in ('waiting', 'running', 'ready', 'failed')", name=op.f("ck_data_copies_state_known")
+        ),
+        sa.CheckConstraint("progress between 0 and 100", name=op.f("ck_data_copies_progress_in_percent")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_data_copies_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_copies")),
+    )
+    op.create_index("ix_data_copies_user_id_asked_at", "data_copies", ["user_id", "asked_at"], unique=False)
+    op.create_index(
+        "uq_data_copies_underway",
+        "data_copies",
+        ["user_id"],
+        unique=True,
+        postgresql_where=sa.text("state in ('waiting', 'running')"),
     )
     op.create_table(
         "half_sign_ins",
@@ -152,6 +196,17 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_remembered_browsers_expires_at"), "remembered_browsers", ["expires_at"], unique=False)
     op.create_index(op.f("ix_remembered_browsers_user_id"), "remembered_browsers", ["user_id"], unique=False)
+    op.create_table(
+        "later_erasures",
+        sa.Column("booking_id", sa.Uuid(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["booking_id"], ["bookings.id"], name=op.f("fk_later_erasures_booking_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("booking_id", name=op.f("pk_later_erasures")),
+    )
+    op.create_index(op.f("ix_later_erasures_due_at"), "later_erasures", ["due_at"], unique=False)
+    op.add_column("affected_bookings", sa.Column("items", sa.ARRAY(sa.Uuid()), server_default="{}", nullable=False))
     op.add_column("audit_entries", sa.Column("role", sa.String(), nullable=True))
     op.add_column("audit_entries", sa.Column("means", sa.String(), nullable=True))
     op.add_column(
@@ -180,6 +235,7 @@ def upgrade() -> None:
     op.add_column("fare_classes", sa.Column("valid_to", sa.Date(), nullable=True))
     op.drop_constraint(op.f("uq_fare_classes_cabin_position"), "fare_classes", type_="unique")
     op.add_column("passengers", sa.Column("stays_off", sa.ARRAY(sa.Integer()), server_default="{}", nullable=False))
+    op.add_column("payments", sa.Column("return_url", sa.String(), nullable=True))
     op.add_column(
         "preferences", sa.Column("keep_address", sa.Boolean(), server_default=sa.text("true"), nullable=False)
     )
@@ -354,6 +410,7 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_column("refresh_tokens", "address")
     op.drop_column("refresh_tokens", "began_at")
     op.drop_column("preferences", "keep_address")
+    op.drop_column("payments", "return_url")
     op.drop_column("passengers", "stays_off")
     op.create_unique_constraint(
         op.f("uq_fare_classes_cabin_position"),
@@ -375,6 +432,9 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_column("audit_entries", "transaction")
     op.drop_column("audit_entries", "means")
     op.drop_column("audit_entries", "role")
+    op.drop_column("affected_bookings", "items")
+    op.drop_index(op.f("ix_later_erasures_due_at"), table_name="later_erasures")
+    op.drop_table("later_erasures")
     op.drop_index(op.f("ix_remembered_browsers_user_id"), table_name="remembered_browsers")
     op.drop_index(op.f("ix_remembered_browsers_expires_at"), table_name="remembered_browsers")
     op.drop_table("remembered_browsers")
@@ -387,6 +447,11 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_index(op.f("ix_half_sign_ins_user_id"), table_name="half_sign_ins")
     op.drop_index(op.f("ix_half_sign_ins_expires_at"), table_name="half_sign_ins")
     op.drop_table("half_sign_ins")
+    op.drop_index(
+        "uq_data_copies_underway", table_name="data_copies", postgresql_where=sa.text("state in ('waiting', 'running')")
+    )
+    op.drop_index("ix_data_copies_user_id_asked_at", table_name="data_copies")
+    op.drop_table("data_copies")
     op.drop_table("authenticators")
     op.drop_index(op.f("ix_api_keys_user_id"), table_name="api_keys")
     op.drop_table("api_keys")
@@ -395,5 +460,8 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_index("ix_pending_accounts_email", table_name="pending_accounts")
     op.drop_index("ix_pending_accounts_created_at", table_name="pending_accounts")
     op.drop_table("pending_accounts")
+    op.drop_index("uq_erasures_asked", table_name="erasures", postgresql_where=sa.text("state = 'asked'"))
+    op.drop_index("ix_erasures_due", table_name="erasures", postgresql_where=sa.text("state = 'asked'"))
+    op.drop_table("erasures")
     op.drop_index("uq_audit_seals_entry_id", table_name="audit_seals")
     op.drop_table("audit_seals")

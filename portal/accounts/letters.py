@@ -268,6 +268,17 @@ NOTICES: Mapping[str, Callable[[Mapping[str, Any]], Words]] = {
         _("See your account's safety"),
         "/account/security",
     ),
+    "account_closing": lambda facts: Words(
+        _("Your account is closed"),
+        [
+            _("As you wished, nobody can sign in to it any more. On %(day)s it is erased.")
+            % {"day": facts.get("day", "")},
+            _("Until then you can take that back."),
+        ],
+        _("Keep my account"),
+        str(facts.get("path", "/")),
+        [_("Trips that are still to come stay valid. Was it not you? Then use the button, and choose a new password.")],
+    ),
     "account_deleted": lambda _facts: Words(
         _("Your account is deleted"),
         [

@@ -51,6 +51,17 @@ def create_user(session: Session, wish: Registration, *, role: str) -> UUID | No
     return user_id
 
 
+def adopt(session: Session, *, email: str, given_name: str, family_name: str) -> UUID | None:
+    """Make an account for somebody whom another place knows by a verified address; None when the address is taken.
+
+    Nobody knows its password: its owner may choose one by the letter for a forgotten one.
+    """
+    user_id = _insert(session, email, given_name, family_name, ids.secret(), "customer")
+    if user_id is not None:
+        audit.record(session, "user.create", "user", user_id, actor_id=user_id, after={"means": "provider"})
+    return user_id
+
+
 def ensure_demo_users(session: Session) -> None:
     """Make the demo's accounts where they are missing; they keep what was changed in them."""
     for email, given_name, family_name, role in DEMO_USERS:
@@ -141,8 +152,11 @@ def sign_in(session: Session, person: Known, *, address: str, agent: str, factor
 
     `factor` says that a second factor was shown besides.
 
-    A browser of a kind, or in a network, that the account never used before is told by mail.
+    A browser of a kind, or in a network, that the account never used before is told by mail. Raises WrongCredentials
+    for an account that was closed, whatever was shown to sign in.
     """
+    if session.scalar(select(User.closed_at).where(User.id == person.id)) is not None:
+        raise WrongCredentials()
     word, now = ids.secret(), clock.now()
     likes = queries.likes(session, person.id)
     session.add(

@@ -96,9 +96,9 @@ def test_a_mailbox_is_not_flooded(limited: Settings) -> None:
     with TestClient(create_app(limited), follow_redirects=False) as browser:
         for _ in range(10):
             assert browser.post("/account/forgot-password", data={"email": "robin@example.com"}).status_code == 303
-    with db.reading() as session:
-        asked = select(func.count()).select_from(outbox.Letter).where(outbox.Letter.kind == "mail.account_reset")
-        assert session.scalar(asked) == 6
+        with db.reading() as session:
+            asked = select(func.count()).select_from(outbox.Letter).where(outbox.Letter.kind == "mail.account_reset")
+            assert session.scalar(asked) == 6
 
 
 @pytest.mark.parametrize("kind", letters.NOTICES)
