@@ -20,8 +20,8 @@ from detect_secrets.settings import default_settings
 from deploy.local.steps import ROOT
 
 REVIEWED = ROOT / "deploy" / "local" / "reviewed.toml"
-# Nothing of ours to look at: other people's files kept unmodified, hashes of packages, pictures, translations.
-NOT_OURS = ("static/vendor/",)
+# Nothing to look at: other people's files kept unmodified, hashes of packages and of what is reviewed, pictures, words.
+NOT_OURS = ("static/vendor/", "deploy/local/reviewed.toml")
 NO_TEXT = (".lock", ".png", ".woff2", ".gz", ".po", ".pot", ".mo", ".ico")
 LEFT_OUT = {".git", ".venv", ".tools", "var", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 Finding = tuple[str, int, str, str]
