@@ -178,6 +178,8 @@ GET POST    /admin/promotions/{code}                                admin
 GET         /admin/flights                                          staff
 GET         /admin/flights/{publicId:uuid}                          staff
 GET POST    /admin/flights/{publicId:uuid}/change                   staff
+GET         /admin/change-rules                                     staff
+POST        /admin/change-rules                                     admin
 POST        /admin/flights/{publicId:uuid}/sale                     staff
 GET         /admin/boarding                                         staff
 GET POST    /admin/boarding/{id:uuid}                               staff
@@ -274,6 +276,8 @@ PATCH       /api/admin/promotions/{code}                            admin
 GET         /api/admin/flights                                      staff
 GET         /api/admin/flights/{flightId:uuid}                      staff
 POST        /api/admin/flights/{flightId:uuid}/delay                staff
+GET         /api/admin/change-rules                                 staff
+POST        /api/admin/change-rules                                 admin
 POST        /api/admin/flights/{flightId:uuid}/retime               staff
 POST        /api/admin/flights/{flightId:uuid}/cancel               staff
 POST        /api/admin/flights/{flightId:uuid}/swap                 staff

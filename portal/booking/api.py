@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
-from portal.booking import rules, service
+from portal.booking import rules, service, told
 from portal.booking.errors import (
     AlreadyPaid,
     HoldExpired,
@@ -20,22 +20,13 @@ from portal.booking.errors import (
     PriceMismatch,
     UnknownBooking,
 )
-from portal.booking.forms import (
-    BookingOut,
-    CreditCode,
-    HoldWish,
-    MoneyWire,
-    NewBooking,
-    NewPayment,
-    PaymentOut,
-    PayWish,
-    booking_wire,
-)
+from portal.booking.forms import BookingOut, HoldWish, MoneyWire, NewBooking, booking_wire
 from portal.booking.queries import Access, booking_access, booking_view
 from portal.booking.rules import BookingView
+from portal.booking.tender import CreditCode, NewPayment, PaymentOut, PayWish
 from portal.flights.errors import FlightClosed, SoldOut
-from portal.kit import clock, db, grants, i18n, ids, limits
-from portal.kit.errors import FieldError, PortalError
+from portal.kit import clock, db, grants, i18n, ids, limits, origins
+from portal.kit.errors import FieldError, Invalid, PortalError
 from portal.kit.i18n import gettext as _
 from portal.kit.openapi import operation
 from portal.kit.replay import scope_of
@@ -137,6 +128,8 @@ def pay(request: Request, body: NewPayment) -> Response:
 
     With `partial` the amount may be less than the balance: the booking stays held until the rest is paid, and what came
     in goes back by itself where that does not happen in time. A refusal tells the `balance` and until when it is due.
+    The payer comes back from the page to a page that says how it ended, or is led on to `returnUrl`, with `payment` and
+    `status` added to its query; believe the payment itself, not the query.
     """
     view = _mine(request)
     if body.method == "credit":
@@ -144,11 +137,12 @@ def pay(request: Request, body: NewPayment) -> Response:
     if body.method == "card" and not gateway.takes_tokens(request.settings):
         raise PayOnPage(_("Send method page, and the payer to the address in the answer."))
     amount = body.amount.money if body.amount else None
-    wish = PayWish(_key(request), body.method, gateway.name(request.settings), amount, body.partial)
+    url = _return_url(request, body.return_url)
+    wish = PayWish(_key(request), body.method, gateway.name(request.settings), amount, body.partial, url)
     with db.writing() as session:
         payment = service.begin_payment(session, view.reference, wish)
     if payment.state in OPEN:
-        path = f"/book/{view.reference}/payments/{payment.id}"
+        path = told.paid_path(request.settings, payment.id)
         order = payments.order(payment, description=view.reference, return_path=path)
         if body.method == "card":
             outcome = gateway.charge(request.settings, order, body.token or "")
@@ -160,6 +154,13 @@ def pay(request: Request, body: NewPayment) -> Response:
         raise _refused(payment, view.reference)
     location = {"Location": f"/api/bookings/{view.reference}/payments/{payment.id}"}
     return _answer(request, payment, 202 if payment.state in ("pending", "under_review") else 201, location)
+
+
+def _return_url(request: Request, given: str | None) -> str | None:
+    if given is None or origins.is_ours(request.settings, given):
+        return given
+    words = _("Please give an address of this portal, or of an origin that it allows.")
+    raise Invalid(errors=[FieldError("returnUrl", words)])
 
 
 def _pay_by_credit(request: Request, reference: str, body: NewPayment) -> Response:

@@ -6,9 +6,10 @@ Whatever is clicked twice, reloaded or gone back to is the same payment. What is
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import urlsplit
 from uuid import UUID
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from portal.booking import actions, service, told
 from portal.booking.errors import (
@@ -21,10 +22,11 @@ from portal.booking.errors import (
     QuoteExpired,
     TooManyPayments,
 )
-from portal.booking.forms import CreditCode, PayWish
 from portal.booking.pages import common, expired, mine, read, sent_on
-from portal.booking.rules import BookingView, least_of
-from portal.kit import clock, db, i18n, ids, limits, money
+from portal.booking.queries import booking_by_id
+from portal.booking.rules import BookingView, least_of, may_manage
+from portal.booking.tender import CreditCode, PayWish
+from portal.kit import clock, db, grants, i18n, ids, limits, money, origins
 from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.money import Money
@@ -213,8 +215,11 @@ def _sentence(no: Invalid) -> str:
 
 
 def _order_words(view: BookingView) -> str:
-    ways = ", ".join(f"{one.origin.code}–{one.destination.code}" for one in view.slices)
-    return f"{view.reference} · {ways}"
+    return f"{view.reference} · {_ways(view)}"
+
+
+def _ways(view: BookingView) -> str:
+    return ", ".join(f"{one.origin.code}–{one.destination.code}" for one in view.slices)
 
 
 def payment(request: Request) -> Response:
@@ -290,7 +295,64 @@ def _not_paid(attempt: PaymentView) -> Notice | None:
     return Notice("info", words) if words else None
 
 
+def paid(request: Request) -> Response:
+    """Tell whoever paid how it ended, and nothing else of the booking; who may manage it is led to it.
+
+    Where the payment names an address to return to, the payer is led there, with the payment and its state.
+    """
+    attempt, view = _of_token(request)
+    if attempt.state in OPEN:
+        outcome = gateway.lookup(request.settings, attempt)
+        with db.writing() as session:
+            service.settle_payment(session, attempt.id, outcome)
+        attempt, view = _of_token(request)
+    onward = _onward(request, attempt, view)
+    if onward is None:
+        return _paid(request, attempt, view)
+    if request.wants_part:
+        return Response(headers={"HX-Redirect": onward})
+    return RedirectResponse(onward, 303)
+
+
+def _paid(request: Request, attempt: PaymentView, view: BookingView) -> Response:
+    state = view.status_at(clock.now())
+    return render(
+        request,
+        "booking/paid.html",
+        block="paid",
+        payment=attempt,
+        trip=_ways(view),
+        state=state,
+        balance_minor=0 if state == "expired" else view.balance_minor,
+        why=refusal(attempt.decline_code) if attempt.state == "declined" else "",
+    )
+
+
+def _of_token(request: Request) -> tuple[PaymentView, BookingView]:
+    try:
+        payment_id = told.paid_id(request.settings, request.path_params["token"])
+    except ValueError:
+        raise UnknownPayment() from None
+    with db.reading() as session:
+        attempt = payment_queries.payment(session, payment_id)
+        view = booking_by_id(session, attempt.payable) if attempt else None
+    if attempt is None or view is None:
+        raise UnknownPayment()
+    return attempt, view
+
+
+def _onward(request: Request, attempt: PaymentView, view: BookingView) -> str | None:
+    if attempt.return_url is not None and origins.is_ours(request.settings, attempt.return_url):
+        joint = "&" if urlsplit(attempt.return_url).query else "?"
+        before, hash_mark, fragment = attempt.return_url.partition("#")
+        return f"{before}{joint}payment={attempt.id}&status={attempt.state}{hash_mark}{fragment}"
+    if may_manage(view, **grants.standing(request, view.reference)):
+        return f"/book/{view.reference}/payments/{attempt.id}"
+    return None
+
+
 routes = [
+    page("/paid/{token}", paid),
     page("/book/{reference}/pay", pay),
     page("/book/{reference}/pay", start_payment, methods=("POST",)),
     page("/book/{reference}/promotion", promote, methods=("POST",)),

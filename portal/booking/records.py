@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from portal.booking import errors, rules
@@ -30,7 +30,7 @@ from portal.booking.models import (
     Slice,
     Ticket,
 )
-from portal.kit import ids
+from portal.kit import ids, outbox
 from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
 from portal.payments import queries as payment_queries
@@ -153,6 +153,12 @@ def cancel_items(session: Session, item_ids: Collection[UUID]) -> None:
     session.execute(update(Item).where(Item.id.in_(item_ids)).values(state="cancelled"))
 
 
+def free_items(session: Session, item_ids: Collection[UUID]) -> None:
+    """Say that these extras cost nothing any more; a seat without a name no longer stands."""
+    gone = case((Item.seat.is_(None), "cancelled"), else_=Item.state)
+    session.execute(update(Item).where(Item.id.in_(item_ids)).values(amount_minor=0, state=gone))
+
+
 def write_down(
     session: Session,
     booking: Booking,
@@ -250,10 +256,19 @@ def replace_slice(
     session.flush()
 
 
-def exchange_tickets(session: Session, booking_id: UUID, position: int) -> None:
-    """Give each traveller of a direction a new ticket for what is still to be flown, in exchange for the old one."""
-    session.execute(VOID, {"id": booking_id, "slice": position})
-    session.execute(EXCHANGE, {"id": booking_id})
+def exchange_tickets(session: Session, booking_id: UUID, position: int, kept: Collection[int] = ()) -> None:
+    """Give each traveller of a direction a new ticket for what is still to be flown, in exchange for the old one.
+
+    The coupons of the `kept` flights, which have left, stay as they are on the old one.
+    """
+    session.execute(VOID, {"id": booking_id, "slice": position, "kept": list(kept)})
+    session.execute(EXCHANGE, {"id": booking_id, "kept": list(kept)})
+
+
+def end_slice(session: Session, booking_id: UUID, position: int, kept: Collection[int]) -> None:
+    """Let a direction end with its `kept` flights: the rest of it is not flown."""
+    rest = delete(Segment).where(Segment.booking_id == booking_id, Segment.slice_position == position)
+    session.execute(rest.where(Segment.flight_id.not_in(kept)))
 
 
 def move_items(session: Session, moved: dict[str, Any]) -> None:
@@ -279,3 +294,19 @@ def require_no_payment(session: Session, booking: Booking) -> None:
     under_way = payment_queries.open_payment(session, booking.id)
     if under_way is not None:
         raise errors.PaymentUnderWay(under_way.id)
+
+
+def tell_expired(session: Session, booking: Booking, refund_id: UUID | None) -> None:
+    """Have the contact told that the hold is over, and of the money that goes back."""
+    if booking.contact_email is None:
+        return
+    key = f"{booking.id}:{refund_id}" if refund_id else str(booking.id)
+    refund = str(refund_id) if refund_id else None
+    outbox.post(session, "booking.expired", key=key, queue="mail", bookingId=str(booking.id), refundId=refund)
+
+
+def become(booking: Booking, status: str) -> None:
+    """Change the booking's state; raises NotHeld for a way that there is not. Nothing is held any longer."""
+    if not rules.may_become(booking.status, status):
+        raise errors.NotHeld()
+    booking.status, booking.expires_at = status, None

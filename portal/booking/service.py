@@ -14,8 +14,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.booking import amending, errors, making, queries, quotes, records, rules
-from portal.booking.forms import CreditCode, HoldWish, NameWish, PayWish
+from portal.booking.forms import HoldWish, NameWish
 from portal.booking.models import Amendment, Booking, Passenger
+from portal.booking.tender import CreditCode, PayWish
 from portal.booking.views import BookingView
 from portal.flights.errors import ClaimsLost, FlightClosed
 from portal.flights.queries import FlightView, flights_by_id
@@ -191,24 +192,16 @@ def _expire(session: Session, booking: Booking, *, refund_id: UUID | None = None
         refund_id = _part_back(session, booking)
     promotions.release(session, holder=booking.id)
     release_claims(session, holder=booking.id)
-    _become(booking, "expired")
+    records.become(booking, "expired")
     booking.ended_at = clock.now()
     session.flush()
-    _tell_expired(session, booking, refund_id)
+    records.tell_expired(session, booking, refund_id)
 
 
 def _part_back(session: Session, booking: Booking) -> UUID:
     """Send back what had come in for a hold that was never paid in full."""
     part, booking.paid_minor = booking.paid_minor, 0
     return payments.refund_payable(session, payable=booking.id, amount_minor=part, reason="seats_gone")[0]
-
-
-def _tell_expired(session: Session, booking: Booking, refund_id: UUID | None) -> None:
-    if booking.contact_email is None:
-        return
-    key = f"{booking.id}:{refund_id}" if refund_id else str(booking.id)
-    refund = str(refund_id) if refund_id else None
-    outbox.post(session, "booking.expired", key=key, queue="mail", bookingId=str(booking.id), refundId=refund)
 
 
 def _held(session: Session, reference: str) -> Booking:
@@ -266,6 +259,7 @@ def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
         method=wish.method,
         key=wish.key,
         gateway=wish.gateway,
+        return_url=wish.return_url,
     )
 
 
@@ -358,7 +352,7 @@ def _send_back(session: Session, booking: Booking, payment: Payment) -> None:
     if late and booking.status == "held":
         _expire(session, booking, refund_id=refund_id)
     elif late:
-        _tell_expired(session, booking, refund_id)
+        records.tell_expired(session, booking, refund_id)
 
 
 def _take_money(session: Session, booking: Booking, payment: Payment) -> bool:
@@ -383,7 +377,7 @@ def _sold(session: Session, booking: Booking, payment: Payment) -> bool:
 
 
 def _confirm(session: Session, booking: Booking, payment: Payment) -> int:
-    _become(booking, "confirmed")
+    records.become(booking, "confirmed")
     booking.confirmed_at, booking.paid_minor = clock.now(), booking.paid_minor + payment.amount_minor
     flights = records.issue_tickets(session, booking)
     name = str(booking.id)
@@ -400,9 +394,3 @@ def _confirm(session: Session, booking: Booking, payment: Payment) -> int:
     )
     session.flush()
     return flights
-
-
-def _become(booking: Booking, status: str) -> None:
-    if not rules.may_become(booking.status, status):
-        raise errors.NotHeld()
-    booking.status, booking.expires_at = status, None

@@ -15,8 +15,10 @@ from portal.accounts.rules import type_on
 from portal.booking.rules import BookingView, printed_lines
 from portal.booking.views import AmendmentView, SliceView
 from portal.flights.queries import FlightView
+from portal.kit import signing
 from portal.kit.i18n import gettext as _
 from portal.kit.i18n import ngettext
+from portal.kit.settings import Settings
 from portal.places.queries import Place
 from portal.pricing.discounts import LINE, PaidFare, PromotedSlice
 from portal.pricing.rules import PriceLine
@@ -24,6 +26,7 @@ from portal.pricing.told import WhyGroup, why
 from portal.search.rules import Offer
 from portal.search.told import Leg, Stop
 
+PAID = "paid-page"
 PRINTED = ("code", "label", "amount_minor")
 
 
@@ -292,3 +295,16 @@ def paid_fares(view: BookingView) -> list[PaidFare]:
 def promotion_code(view: BookingView) -> str:
     """Return the promotion that the booking is bought with, as its line names it; empty without one."""
     return next((line.label.rpartition(" ")[2] for line in view.charges if line.code == LINE), "")
+
+
+def paid_path(settings: Settings, payment_id: UUID) -> str:
+    """Return where a payer without the booking comes back to; the same each time, since gateways compare it."""
+    return f"/paid/{payment_id}.{signing.mark(settings, PAID, str(payment_id))}"
+
+
+def paid_id(settings: Settings, token: str) -> UUID:
+    """Return the payment that such an address is for; raises ValueError for one that we did not make."""
+    name, _dot, given = token.partition(".")
+    if not signing.is_marked(settings, PAID, name, given):
+        raise ValueError(token)
+    return UUID(name)

@@ -6,7 +6,9 @@ the database alone cannot read it.
 
 from __future__ import annotations
 
+import hmac
 import secrets
+from base64 import urlsafe_b64encode
 from functools import lru_cache
 from typing import Any
 
@@ -45,6 +47,17 @@ def unseal(settings: Settings, purpose: str, token: str, *, max_age_seconds: int
 @lru_cache(maxsize=64)
 def _serializer(secret: str, purpose: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(secret, salt=f"portal.{purpose}")
+
+
+def mark(settings: Settings, purpose: str, text: str) -> str:
+    """Return what only we can write beside `text`, always the same: for addresses that are compared when repeated."""
+    made = hmac.digest(derived(settings, purpose), text.encode(), "sha256")
+    return urlsafe_b64encode(made[:18]).decode()
+
+
+def is_marked(settings: Settings, purpose: str, text: str, given: str) -> bool:
+    """True where `given` is the mark of `text`."""
+    return hmac.compare_digest(mark(settings, purpose, text).encode(), given.encode())
 
 
 def lock(settings: Settings, purpose: str, owner: object, clear: bytes) -> bytes:

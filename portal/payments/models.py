@@ -67,6 +67,7 @@ class Payment(Base):
     told_minor: Mapped[int | None]
     told_currency: Mapped[str | None] = mapped_column(String(3))
     credit_id: Mapped[UUID | None] = mapped_column(ForeignKey("credits.id"))
+    return_url: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     settled_at: Mapped[datetime | None]
     applied_at: Mapped[datetime | None]

@@ -34,6 +34,7 @@ class PaymentView:
     purpose: UUID | None
     applied_at: datetime | None
     credit_id: UUID | None
+    return_url: str | None
 
 
 def payment(session: Session, payment_id: UUID) -> PaymentView | None:
@@ -72,6 +73,7 @@ def _view(row: Payment) -> PaymentView:
         row.purpose,
         row.applied_at,
         row.credit_id,
+        row.return_url,
     )
 
 

@@ -35,8 +35,11 @@ def begin(
     key: str,
     gateway: str,
     purpose: UUID | None = None,
+    return_url: str | None = None,
 ) -> Payment:
     """Write down that money is about to be asked for; the same payable and key give the same payment.
+
+    `return_url` is where the payer goes after the gateway's page; the caller vouches for it.
 
     Raises KeyTaken when the key came with another amount. The gateway is asked only after this is committed.
     """
@@ -46,7 +49,7 @@ def begin(
         "currency": currency,
         "method": method,
     }
-    values |= {"idempotency_key": key, "gateway": gateway, "purpose": purpose}
+    values |= {"idempotency_key": key, "gateway": gateway, "purpose": purpose, "return_url": return_url}
     fresh = insert(Payment).values(values).on_conflict_do_nothing()
     made: Payment | None = session.scalar(fresh.returning(Payment))
     if made is not None:

@@ -28,6 +28,7 @@ WHERE: tuple[tuple[str, dict[str, str]], ...] = (
     (r"(/api)?/bookings/", {"reference": "later", "amendment_id": "quote", "number": "paper"}),
     (r"/sandbox-pay/", {"charge": "charge"}),
     (r"/links/", {"token": "link"}),
+    (r"/paid/", {"token": "paid"}),
     (r"/waiting-list/", {"token": "wait_link"}),
     (r"/fare-alerts/", {"token": "alert_link"}),
     (r"/account/travellers/|/api/me/travellers/", {"id": "traveller"}),

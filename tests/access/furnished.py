@@ -13,6 +13,7 @@ from portal.accounts import service as accounts
 from portal.accounts.forms import Registration
 from portal.app import create_app
 from portal.booking.models import Booking
+from portal.booking.told import paid_path
 from portal.disruptions import service as disruptions
 from portal.flights.operations import Deed
 from portal.kit import db, grants, outbox
@@ -111,6 +112,7 @@ def _bookings(settings: Settings) -> Facts:
         "change": makers.one("select id from affected_bookings where booking_id = :id", id=told.id),
         "flight": flights[3].public_id,
         "gate": makers.one("select public_id from flights where number = 201"),
+        "paid": paid_path(settings, payment).rsplit("/", 1)[-1],
         "link": grants.link(settings, later.reference, f"/bookings/{later.reference}").rsplit("/", 1)[-1],
     }
 

@@ -8,9 +8,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 
 from portal.booking import service
-from portal.booking.forms import HoldWish, NameWish, PayWish
+from portal.booking.forms import HoldWish, NameWish
 from portal.booking.models import Booking
 from portal.booking.rules import BookingView, Named
+from portal.booking.tender import PayWish
 from portal.flights.models import Flight
 from portal.kit import db
 from portal.kit.settings import Settings

@@ -20,7 +20,8 @@ from portal.booking.errors import (
     PriceMismatch,
     TooManyPayments,
 )
-from portal.booking.forms import HoldWish, NameWish, PayWish
+from portal.booking.forms import HoldWish, NameWish
+from portal.booking.tender import PayWish
 from portal.flights.errors import FlightClosed, SoldOut
 from portal.kit import db
 from portal.kit.errors import Invalid

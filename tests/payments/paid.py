@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID, uuid4
 
 from portal.kit import db
@@ -14,7 +15,7 @@ from tests.booking import makers
 
 def paid(payable: UUID, amount: int, *, currency: str = "USD", gateway: str = "sandbox") -> UUID:
     """Take money for a payable, put to use; return the payment's id."""
-    wish = {"currency": currency, "method": "card", "key": uuid4().hex, "gateway": gateway}
+    wish: dict[str, Any] = {"currency": currency, "method": "card", "key": uuid4().hex, "gateway": gateway}
     with db.writing() as session:
         made = service.begin(session, payable=payable, amount_minor=amount, **wish)
         order = service.order(made, description="words", return_path="/back")

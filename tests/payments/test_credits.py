@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 from portal.app import create_app
 from portal.booking import amending
 from portal.booking import service as booking
-from portal.booking.forms import CreditCode
 from portal.booking.models import Booking
+from portal.booking.tender import CreditCode
 from portal.kit import db, ids
 from portal.kit.limits import POLICIES
 from portal.kit.settings import Settings

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from portal.booking import service as booking
 from portal.booking.errors import PriceMismatch
-from portal.booking.forms import PayWish
 from portal.booking.rules import least_of, taken_of
+from portal.booking.tender import PayWish
 from portal.kit import db
 from portal.kit.money import Money
 from portal.kit.settings import Settings

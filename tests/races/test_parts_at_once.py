@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from portal.booking import service
 from portal.booking.errors import AlreadyPaid, PaymentUnderWay, PriceMismatch
-from portal.booking.forms import PayWish
 from portal.booking.models import Booking
+from portal.booking.tender import PayWish
 from portal.kit import db
 from portal.kit.money import Money
 from portal.kit.settings import Settings

@@ -11,8 +11,9 @@ from uuid import uuid4
 from sqlalchemy import select, text
 
 from portal.booking import service
-from portal.booking.forms import HoldWish, PayWish
+from portal.booking.forms import HoldWish
 from portal.booking.models import Booking
+from portal.booking.tender import PayWish
 from portal.booking.views import BookingView
 from portal.kit import db
 from portal.kit.settings import Settings
