@@ -6,7 +6,7 @@ The cookie `trips` holds the newest twenty references, each with a level: `view`
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 from uuid import UUID
 
 from starlette.requests import Request as StarletteRequest
@@ -75,17 +75,35 @@ def booking_token(settings: Settings, reference: str) -> str:
     return TOKEN_MARK + signing.seal(settings, TOKEN_PURPOSE, reference)
 
 
-def link(settings: Settings, reference: str, page: str) -> str:
+class MailedLink(NamedTuple):
+    """What a mailed link is for; `address` is the mark of the mailbox that it went to, or None."""
+
+    reference: str
+    page: str
+    address: str | None = None
+
+
+def link(settings: Settings, reference: str, page: str, *, to: str | None = None) -> str:
     """Return the address of a link for a mail to the booking's contact: it lets the reader manage the booking and leads
-    to `page` of ours. Who can read that mailbox may follow it, for as long as a browser keeps its grants.
+    to `page` of ours. Who can read that mailbox may follow it, for as long as a browser keeps its grants – and, where
+    `to` says which mailbox, only while the booking's contact is that one: a new address ends the links of the old.
     """
-    return f"{settings.base_url}/links/{signing.seal(settings, LINK_PURPOSE, [reference, page])}"
+    sealed = signing.seal(settings, LINK_PURPOSE, [reference, page, *([_mailbox(settings, to)] if to else [])])
+    return f"{settings.base_url}/links/{sealed}"
 
 
-def read_link(settings: Settings, token: str) -> tuple[str, str]:
-    """Return the reference and the page that a mailed link is for; raises ValueError for an old or a foreign one."""
-    reference, page = signing.unseal(settings, LINK_PURPOSE, token, max_age_seconds=MAX_AGE)
-    return str(reference), str(page)
+def read_link(settings: Settings, token: str) -> MailedLink:
+    """Return what a mailed link is for; raises ValueError for an old or a foreign one."""
+    return MailedLink(*map(str, signing.unseal(settings, LINK_PURPOSE, token, max_age_seconds=MAX_AGE)))
+
+
+def still_for(settings: Settings, found: MailedLink, contact: str | None) -> bool:
+    """True where the link went to the mailbox that is the booking's contact now, or names none."""
+    return found.address is None or (contact is not None and found.address == _mailbox(settings, contact))
+
+
+def _mailbox(settings: Settings, address: str) -> str:
+    return signing.mark(settings, LINK_PURPOSE, address.lower())
 
 
 def is_booking_token(token: str) -> bool:

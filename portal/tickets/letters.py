@@ -11,7 +11,7 @@ from typing import Any
 
 from portal.booking.views import AmendmentView, BookingView
 from portal.flights.queries import FlightView
-from portal.kit import i18n, mail
+from portal.kit import grants, i18n, mail
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
 from portal.tickets import rules, told
@@ -34,7 +34,7 @@ def confirmation_mail(view: BookingView, settings: Settings, files: Sequence[mai
             trips=rules.trips(view),
             travellers=rules.travellers(view, is_printable=str.isprintable),
             receipt=rules.receipt(view),
-            manage_url=f"{settings.base_url}/manage?reference={view.reference}",
+            manage_url=grants.link(settings, view.reference, f"/bookings/{view.reference}", to=view.contact_email),
         )
 
 
@@ -87,7 +87,7 @@ def amended_mail(
             stands=view.status == "confirmed",
             trips=rules.trips(view),
             travellers=rules.travellers(view, is_printable=str.isprintable),
-            manage_url=f"{settings.base_url}/manage?reference={view.reference}",
+            manage_url=grants.link(settings, view.reference, f"/bookings/{view.reference}", to=view.contact_email),
         )
 
 

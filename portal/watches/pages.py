@@ -7,7 +7,8 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from portal.kit import clock, db, grants, i18n, limits
+from portal.booking.queries import booking_view
+from portal.kit import clock, db, grants, i18n, limits, signing
 from portal.kit.errors import Invalid, NotFound, PortalError
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import nested, parse
@@ -112,11 +113,18 @@ def leave(request: Request) -> Response:
 def by_mail(request: Request) -> Response:
     """Let who followed a mailed link manage its booking, and lead to the page it is for."""
     try:
-        reference, path = grants.read_link(request.settings, request.path_params["token"])
+        found = grants.read_link(request.settings, request.path_params["token"])
+        with db.reading() as session:
+            view = booking_view(session, found.reference) if found.address else None
+        if found.address and not grants.still_for(request.settings, found, view.contact_email if view else None):
+            raise ValueError(found.reference)
+    except signing.Lapsed:
+        words = _("This link is too old. The booking's reference and a family name show it as well.")
+        return see_other(request, "/manage", Notice("info", words))
     except ValueError:
         raise NotFound(_("This link is too old, or not whole. Please use the newest letter.")) from None
-    response = see_other(request, path)
-    grants.grant(request, response, reference, "manage")
+    response = see_other(request, found.page)
+    grants.grant(request, response, found.reference, "manage")
     return response
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
 from icalendar import Calendar
 
+from portal.kit import grants
 from portal.kit.settings import Settings
 from portal.tickets import letters, service
 from tests.tickets import sample
@@ -63,9 +65,16 @@ def test_the_confirmation_says_all_as_text() -> None:
         "Change planes in Los Angeles: 2 h 15 min",
         "<b>Eve</b> O'Neil & Söhne (Adult), ticket 999 1000000002",
         "$1,070.40, all taxes in",
-        "https://fly.example/manage?reference=K7QX4M",
+        "https://fly.example/links/",
     ):
         assert part in text
+    link = re.search(r"https://fly\.example/links/(\S+)", text)
+    assert link is not None
+    found = grants.read_link(SETTINGS, link[1])
+    assert (found.reference, found.page) == ("K7QX4M", "/bookings/K7QX4M")
+    assert grants.still_for(SETTINGS, found, "ADA@example.com")
+    assert not grants.still_for(SETTINGS, found, "eve@example.com")
+    assert not grants.still_for(SETTINGS, found, None)
 
 
 def test_the_confirmation_says_the_same_as_html_and_attaches_both_files() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
+from itsdangerous import TimestampSigner
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from portal.booking import amending
 from portal.booking.service import expire_lapsed
 from portal.flights.models import Flight
-from portal.kit import db
+from portal.kit import db, grants
 from portal.kit.settings import Settings
 from portal.pricing.rules import Party
 from portal.watches import errors, queries
@@ -246,3 +247,37 @@ def test_joining_is_limited_by_caller_and_address(limited: Settings) -> None:
         answers = [client.post("/waiting-list", data=form).status_code for _ in range(25)]
     assert answers[:20] == [303] * 20
     assert set(answers[20:]) == {429}
+
+
+def test_a_mailed_link_opens_its_booking_while_its_mailbox_is_the_contact_s(
+    client: TestClient, settings: Settings
+) -> None:
+    booking = held_by("anna@example.com", settings)
+    path = f"/bookings/{booking}"
+    link = grants.link(settings, booking, path, to="Anna@Example.com").removeprefix(settings.base_url)
+    assert client.get(link).headers["location"] == path
+    assert client.get(path).status_code == 200
+    with db.writing() as session:
+        session.execute(text("update bookings set contact_email = 'eve@example.com'"))
+    client.cookies.clear()
+    assert client.get(link).status_code == 404
+    assert client.get(path).status_code == 404
+
+
+def test_a_mailed_link_that_is_too_old_says_how_else(
+    client: TestClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, signed = held_by("anna@example.com", settings), TimestampSigner.get_timestamp
+    monkeypatch.setattr(TimestampSigner, "get_timestamp", lambda self: signed(self) - 181 * 24 * 3600)
+    link = grants.link(settings, reference, f"/bookings/{reference}").removeprefix(settings.base_url)
+    monkeypatch.undo()
+    assert client.get(link).headers["location"] == "/manage"
+    assert "too old" in client.get("/manage").text
+
+
+def held_by(email: str, settings: Settings) -> str:
+    """Hold a trip for somebody; return its reference."""
+    made = bookings.named(settings, bookings.offer(settings, bookings.flight(number=707)))
+    with db.writing() as session:
+        session.execute(text("update bookings set contact_email = :email"), {"email": email})
+    return made.reference
