@@ -10,14 +10,12 @@ from typing import Any
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from portal.kit import db
-from portal.kit.errors import NotFound, TooLarge
+from portal.kit.errors import NotFound
 from portal.kit.i18n import gettext as _
 from portal.kit.web import Request, endpoint, page, render
 from portal.payments import sandbox, service, stripe
 from portal.payments.errors import ChargeOver
 from portal.payments.models import SandboxCharge
-
-MOST_WORDS = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +72,6 @@ def stripe_word(request: Request) -> Response:
     """
     if not (request.settings.stripe_secret_key and request.settings.stripe_webhook_secret):
         raise NotFound()
-    if len(request.raw) > MOST_WORDS:
-        raise TooLarge()
     word = stripe.read_word(request.settings, request.raw, request.headers.get("stripe-signature"))
     with db.writing() as session:
         service.hear(session, word, gateway="stripe")

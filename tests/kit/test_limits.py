@@ -161,3 +161,15 @@ def test_without_redis_requests_pass(limited: Settings) -> None:
     away = replace(limited, redis_url=NOWHERE, rate_limit_per_minute=2)
     with TestClient(create_app(away)) as client:
         assert [client.get("/api/openapi.json").status_code for _ in range(5)] == [200] * 5
+
+
+def test_a_gateway_s_words_are_counted_by_nobody_but_never_long(limited: Settings) -> None:
+    """They all come from a few addresses: a busy hour must not be refused. What is not signed is still told so."""
+    few = replace(limited, rate_limit_per_minute=5, stripe_secret_key="sk_test_x", stripe_webhook_secret="whsec_x")
+    with TestClient(create_app(few), follow_redirects=False) as client:
+        told = [client.post("/webhooks/stripe", json={}).status_code for _ in range(20)]
+        assert told == [400] * 20
+        assert client.post("/webhooks/stripe", json=["x" * 256 * 1024]).status_code == 413
+        pages = [client.get("/help").status_code for _ in range(7)]
+        assert pages[:5] + pages[-1:] == [200] * 5 + [429]
+        assert client.post("/webhooks/stripe", json={}).status_code == 400
