@@ -212,6 +212,22 @@
     });
   };
 
+  /* A password that can be looked at: data-peek="Show|Hide". Hidden again before it is sent, so that no browser keeps it as a text. */
+  const peek = (input) => {
+    const [show, hide] = input.dataset.peek.split("|"), button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "peek", textContent: show });
+    button.setAttribute("aria-controls", input.id);
+    button.setAttribute("aria-pressed", "false");
+    const turn = (open) => {
+      input.type = open ? "text" : "password";
+      button.textContent = open ? hide : show;
+      button.setAttribute("aria-pressed", String(open));
+    };
+    button.addEventListener("click", () => { turn(input.type === "password"); input.focus(); });
+    input.form?.addEventListener("submit", () => turn(false));
+    input.after(button);
+  };
+
   /* A saved traveller fills the fields of one who flies; without scripts the button beside the list does. */
   const fill = (row) => {
     const list = row.querySelector("select");
@@ -253,7 +269,7 @@
   };
 
   const pieces = { "[data-seatmap]": seatmap, "[data-fill]": fill, "[data-combo]": place, "[data-swap]": swap, "[data-stepper]": stepper, "[data-menu]": sum, "[data-hold]": hold,
-    "[data-local-time]": localTime, "[data-theme-switch]": theme, "[data-copy]": copy };
+    "[data-local-time]": localTime, "[data-theme-switch]": theme, "[data-copy]": copy, "[data-peek]": peek };
   const wake = (root) => {
     for (const [selector, start] of Object.entries(pieces)) {
       for (const node of all(selector, root).concat(root.matches?.(selector) ? root : [])) {
