@@ -6,14 +6,18 @@ from datetime import date
 from uuid import UUID
 
 from portal.analytics import service as analytics
+from portal.booking.queries import booking_by_id
 from portal.disruptions import queries, service
+from portal.disruptions.rules import Affected
 from portal.disruptions.told import change_mail, told
 from portal.flights.operations import flight_of
-from portal.kit import clock, db, i18n, outbox
+from portal.kit import clock, db, i18n, mail, outbox
 from portal.kit.errors import PortalError
 from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
+from portal.tickets.service import calendar
 from tasks.delivery import Handler, deliver
+from tasks.handlers_tickets import papers_of
 
 
 def announce(_: Settings, letter: Letter) -> None:
@@ -29,21 +33,40 @@ def _tell_all(disruption_id: UUID) -> None:
 
 
 def tell(settings: Settings, letter: Letter) -> None:
-    """Write to one booking's contact; a reminder only while the answer is still open."""
-    reminder = letter.payload.get("reminder", 0)
-    with db.reading() as session:
-        one = queries.affected(session, UUID(letter.payload["affectedId"]))
-        if one is None:
-            raise outbox.Hopeless("The booking is gone.")
-        flight = flight_of(session, one.flight_id)
+    """Write to one booking's contact; a reminder only while the answer is still open.
+
+    Where nothing is asked, what the change brings about is done first, and its papers come with this one mail.
+    """
+    reminder, one = letter.payload.get("reminder", 0), _affected(letter)
     if reminder and not one.is_open:
         return
+    files = [] if one.booking_status != "confirmed" else _settled(one, settings)
+    one = _affected(letter)
+    with db.reading() as session:
+        flight = flight_of(session, one.flight_id)
     with i18n.speaking(one.locale):
         words = told(one, flight)
-    deliver(settings, letter.kind, change_mail(words, settings, reminder=reminder))
-    if one.booking_status == "confirmed":
-        with db.writing() as session:
-            service.make_papers_anew(session, one.id)
+    deliver(settings, letter.kind, change_mail(words, settings, reminder=reminder, files=files))
+
+
+def _affected(letter: Letter) -> Affected:
+    with db.reading() as session:
+        one = queries.affected(session, UUID(letter.payload["affectedId"]))
+    if one is None:
+        raise outbox.Hopeless("The booking is gone.")
+    return one
+
+
+def _settled(one: Affected, settings: Settings) -> list[mail.File]:
+    with db.writing() as session:
+        amendment_id = service.settle_untold(session, one.id)
+    with db.reading() as session:
+        view = booking_by_id(session, one.booking_id)
+    amendment = next((kept for kept in view.amendments if kept.id == amendment_id), None) if view else None
+    if view is None or amendment is None:
+        return []
+    with i18n.speaking(view.locale):
+        return [*papers_of(view, amendment, settings), calendar(view, settings)]
 
 
 def clock_round(_: Settings, __: Letter) -> None:

@@ -33,14 +33,20 @@ def booking_amended(settings: Settings, letter: Letter) -> None:
     """Make a new itinerary, and a receipt or credit note where money moved; tell the contact what was changed."""
     view = _booking(UUID(letter.payload["bookingId"]))
     amendment = _amendment(view, UUID(letter.payload["amendmentId"]))
-    with db.writing() as session:
-        paper = service.issue_amendment_paper(session, view, amendment, settings)
+    files = papers_of(view, amendment, settings)
+    with db.reading() as session:
         left = _left(view, flights_by_id(session, service.given_up(amendment)))
-    files = [_itinerary(view, settings)] if view.status == "confirmed" else []
-    if paper is not None:
-        files.append(_drawn(view, paper, settings))
     if view.contact_email:
         deliver(settings, letter.kind, letters.amended_mail(view, amendment, settings, files=files, left=left))
+
+
+def papers_of(view: BookingView, amendment: AmendmentView, settings: Settings) -> list[mail.File]:
+    """Return the papers that an amendment brings: itinerary, and where money moved a receipt or credit note; again
+    the same ones."""
+    with db.writing() as session:
+        paper = service.issue_amendment_paper(session, view, amendment, settings)
+    files = [_itinerary(view, settings)] if view.status == "confirmed" else []
+    return [*files, *([_drawn(view, paper, settings)] if paper is not None else [])]
 
 
 def _amendment(view: BookingView, amendment_id: UUID) -> AmendmentView:

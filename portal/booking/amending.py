@@ -7,7 +7,7 @@ are taken as everywhere: booking, amendment, payment, claims, cabins.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -130,12 +130,14 @@ def quote_cancellation(
     actor_id: UUID | None,
     waive: bool = False,
     at_fault: Collection[int] = (),
+    kept: Mapping[int, int] = quotes.NONE_KEPT,
 ) -> Amendment:
     """Say what it gives back to cancel everything that is not flown, or some travellers, directions, or both.
 
     With both, these travellers no longer fly these directions; all else stands. `waive`: the carrier is at fault, so
-    all of it goes back; `at_fault`: only on these directions. Nothing is changed. Raises UnknownBooking, NotHeld,
-    HoldExpired, Invalid, ActionClosed.
+    all of it goes back; `at_fault`: only on these directions. `kept`: of these directions so many flights have left,
+    and only the rest is given back. Nothing is changed. Raises UnknownBooking, NotHeld, HoldExpired, Invalid,
+    ActionClosed.
     """
     booking = _confirmed(session, reference)
     plan = quotes.plan_cancellation(
@@ -146,6 +148,7 @@ def quote_cancellation(
         refund_to=refund_to,
         waive=waive,
         at_fault=at_fault,
+        kept=kept,
     )
     return records.write_down(session, booking, plan, minutes=QUOTE_MINUTES, actor_id=actor_id)
 
@@ -158,14 +161,18 @@ def quote_change(
     offer: Offer,
     actor_id: UUID | None,
     waive: bool = False,
+    kept: int = 0,
 ) -> Amendment:
     """Say what it costs to fly a direction by the offer's flights instead; the offer is for who still flies.
 
-    `waive`: the carrier is at fault, so it costs nothing. Nothing is changed. Raises UnknownBooking, NotHeld,
-    HoldExpired, Invalid, FlightClosed, ActionClosed.
+    `waive`: the carrier is at fault, so it costs nothing. `kept`: so many of its flights have left, and the offer is
+    for the rest of the way. Nothing is changed. Raises UnknownBooking, NotHeld, HoldExpired, Invalid, FlightClosed,
+    ActionClosed.
     """
     booking = _confirmed(session, reference)
-    plan = quotes.plan_change(session, _view(session, booking), slice_position=slice_position, offer=offer, waive=waive)
+    plan = quotes.plan_change(
+        session, _view(session, booking), slice_position=slice_position, offer=offer, waive=waive, kept=kept
+    )
     return records.write_down(session, booking, plan, minutes=QUOTE_MINUTES, actor_id=actor_id)
 
 
@@ -205,13 +212,18 @@ def change_contact(
 
 
 def note_carrier_change(
-    session: Session, reference: str, *, payload: dict[str, Any], actor_id: UUID | None
+    session: Session, reference: str, *, payload: dict[str, Any], items: Collection[UUID] = (), actor_id: UUID | None
 ) -> Amendment:
-    """Write down that the carrier changed a flight and that it stands so: nothing is paid, the papers are made anew."""
+    """Write down that the carrier changed a flight and that it stands so; the papers are made anew.
+
+    What was paid for `items` – seats that are lost or worse now – goes back, and who still has them has them for
+    nothing. With `told` in the payload no mail is sent: the caller's own tells it.
+    """
     booking = _confirmed(session, reference)
-    made = records.write_down(
-        session, booking, records.Plan("carrier", payload), minutes=QUOTE_MINUTES, actor_id=actor_id
-    )
+    kept = [str(one) for one in items]
+    lines = quotes.given_back(_view(session, booking), kept)
+    plan = records.Plan("carrier", {**payload, "items": kept}, lines)
+    made = records.write_down(session, booking, plan, minutes=QUOTE_MINUTES, actor_id=actor_id)
     applying.apply(session, booking, made)
     return made
 

@@ -58,7 +58,8 @@ def _give_money_back(session: Session, booking: Booking, amendment: Amendment) -
 
 def _tell(session: Session, booking: Booking, amendment: Amendment, before: dict[str, audit.Value]) -> None:
     name, key = str(booking.id), str(amendment.id)
-    outbox.post(session, "booking.amended", key=key, queue="mail", bookingId=name, amendmentId=key)
+    if not amendment.payload.get("told"):  # Else the mail that told of the carrier's change brings the papers.
+        outbox.post(session, "booking.amended", key=key, queue="mail", bookingId=name, amendmentId=key)
     outbox.post(session, "analytics.booking", key=f"{name}:{amendment.number}", bookingId=name)
     audit.record(
         session,
@@ -99,7 +100,11 @@ def _name_seats(session: Session, booking: Booking, amendment: Amendment, cancel
 def _cancellation(session: Session, booking: Booking, amendment: Amendment) -> None:
     plan, now = amendment.payload, clock.now()
     pairs = [(UUID(who), at) for who, at in plan["pairs"]]
-    flights = {at: records.flights_of(session, booking.id, [at]) for _who, at in pairs}
+    kept = {at: set(flown) for at, flown in plan["ends"]}
+    flights = {
+        at: [one for one in records.flights_of(session, booking.id, [at]) if one not in kept.get(at, ())]
+        for _who, at in pairs
+    }
     for who, flight_id in [(who, one) for who, at in pairs if at not in plan["dropped"] for one in flights[at]]:
         seating.give_up(session, holder=booking.id, occupant=who, flight_id=flight_id)
     for flight_id, cabin, seats in plan["give"]:
@@ -112,6 +117,8 @@ def _cancellation(session: Session, booking: Booking, amendment: Amendment) -> N
 
 
 def _leave(session: Session, booking: Booking, plan: dict[str, Any], now: datetime) -> None:
+    for at, kept in plan["ends"]:
+        records.end_slice(session, booking.id, at, kept)
     for who, at in plan["off"]:
         records.keep_off(session, UUID(who), at)
     records.cancel_passengers(session, [UUID(one) for one in plan["leaving"]], now)
@@ -132,7 +139,7 @@ def _change(session: Session, booking: Booking, amendment: Amendment) -> None:
     sell_claims(session, holder=amendment.id, expected=len(plan["take"]))
     move_claims(session, holder=amendment.id, to=booking.id)
     records.replace_slice(session, booking.id, plan["slice"], plan["sold"], plan["flights"])
-    records.exchange_tickets(session, booking.id, plan["slice"])
+    records.exchange_tickets(session, booking.id, plan["slice"], plan.get("kept", ()))
     records.move_items(session, plan["items"])
 
 
@@ -151,8 +158,9 @@ def _contact(session: Session, booking: Booking, amendment: Amendment) -> None:
         outbox.post(session, "booking.contact_changed", key=key, queue="mail", bookingId=name, email=before["email"])
 
 
-def _carrier(_session: Session, _booking: Booking, _amendment: Amendment) -> None:
-    """The flight itself has changed; what is left to do is what follows every amendment."""
+def _carrier(session: Session, _booking: Booking, amendment: Amendment) -> None:
+    """The flight itself has changed; the seats whose price goes back for it cost nothing from now on."""
+    records.free_items(session, [UUID(one) for one in amendment.payload.get("items", ())])
 
 
 DEEDS: dict[str, Deed] = {

@@ -324,7 +324,8 @@ ISSUE = text(
     """
 )
 
-# The old tickets' unused coupons are void; what was flown stays flown. Who stays off the direction keeps the ticket.
+# The old tickets' unused coupons are void; what was flown stays so, as do `kept` flights that have left. Who stays off
+# the direction keeps the ticket.
 VOID = text(
     """
     with old as (
@@ -333,7 +334,8 @@ VOID = text(
           and not (:slice = any(p.stays_off))
         returning t.number
     )
-    update coupons set status = 'void' from old where ticket_number = old.number and status in ('open', 'checked_in')
+    update coupons set status = 'void' from old
+    where ticket_number = old.number and status in ('open', 'checked_in') and flight_id <> all(:kept)
     """
 )
 # New tickets for whoever had one exchanged, with a coupon for each of their flights that they have not flown yet.
@@ -350,7 +352,7 @@ EXCHANGE = text(
                row_number() over (partition by x.id order by s.slice_position, s.position) - 1 as position
         from exchanged x join booking_segments s on s.booking_id = :id and not (s.slice_position = any(x.stays_off))
         join booking_slices l on l.booking_id = s.booking_id and l.position = s.slice_position
-        where l.cancelled_at is null and not exists (
+        where l.cancelled_at is null and s.flight_id <> all(:kept) and not exists (
             select from coupons c join tickets t on t.number = c.ticket_number
             where t.passenger_id = x.id and c.flight_id = s.flight_id and c.status = 'flown')
     ), issued as (

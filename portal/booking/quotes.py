@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from portal.kit.i18n import gettext as _
 from portal.pricing import promotions
 from portal.pricing.service import load_book
 from portal.search.rules import Offer
+
+NONE_KEPT: Mapping[int, int] = MappingProxyType({})
 
 
 def plan_items(session: Session, booking: Booking, kinds: Collection[str], wishes: Sequence[ItemWish]) -> Plan | None:
@@ -124,32 +127,44 @@ def plan_cancellation(
     refund_to: str,
     waive: bool,
     at_fault: Collection[int] = (),
+    kept: Mapping[int, int] = NONE_KEPT,
 ) -> Plan:
     """Return what it does and gives back to cancel everything, or some travellers on some directions.
 
-    Where the carrier is `at_fault`, or everywhere with `waive`, nothing is taken for it. Raises Invalid, and
-    ActionClosed where a rule forbids it, with the reason.
+    Where the carrier is `at_fault`, or everywhere with `waive`, nothing is taken for it. Of a direction of which the
+    first flights are `kept`, because they have left, the rest is cancelled. Raises Invalid, and ActionClosed where a
+    rule forbids it, with the reason.
     """
     travellers, slices = _travellers_chosen(view, passenger_ids), slices_chosen(view, slice_positions)
+    begun = [piece for piece in slices if piece.position in kept]
     pairs = [(one, piece) for one in travellers for piece in slices if one.flies(piece.position)]
     if slices and not pairs:
         words = _("Who you chose does not fly these directions any more.")
         raise Invalid(errors=[FieldError("passengerIds", words)])
-    no = rules.cancel_problem(view, travellers, slices, clock.now())
+    ahead = [piece for piece in slices if piece not in begun]
+    no = rules.cancel_problem(view, travellers, ahead, clock.now()) if ahead else None
     waived = [piece.position for piece in slices if waive or piece.position in at_fault]
     no = no or _checked_in(session, travellers, [piece for piece in slices if piece.position not in waived])
     if no:
         raise errors.ActionClosed(no)
     free = reckoning.is_free(view, clock.now())
-    sums = reckoning.cancellation(view, pairs, follows_fare=follows_fare(session), free=free, at_fault=waived)
+    whole = [pair for pair in pairs if pair[1] not in begun]
+    sums = reckoning.cancellation(view, whole, follows_fare=follows_fare(session), free=free, at_fault=waived)
+    lines = [*sums.lines, *(one for piece in begun for one in rest_lines(view, piece, kept[piece.position]))]
     payload = {
         "passengers": [str(one.id) for one in travellers],
         "slices": [piece.position for piece in slices],
         "rule": _rule(len(waived), len(slices), free=free),
         "waived": waived,
-        **_left(view, pairs),
+        **_left(view, pairs, kept),
     }
-    return Plan("cancellation", payload, list(sums.lines), sums.penalty_minor, refund_to)
+    return Plan("cancellation", payload, lines, sums.penalty_minor, refund_to)
+
+
+def rest_lines(view: BookingView, piece: SliceView, kept: int) -> list[dict[str, Any]]:
+    """Return what goes back of a direction of which only the first `kept` flights were flown."""
+    pairs = [(one, piece) for one in view.flying(piece.position)]
+    return list(reckoning.rest(view, pairs, kept).lines)
 
 
 def _rule(waived: int, chosen: int, *, free: bool) -> str:
@@ -161,13 +176,15 @@ def _rule(waived: int, chosen: int, *, free: bool) -> str:
 Pairs = Sequence[tuple[PassengerView, SliceView]]
 
 
-def _left(view: BookingView, pairs: Pairs) -> dict[str, Any]:
+def _left(view: BookingView, pairs: Pairs, kept: Mapping[int, int]) -> dict[str, Any]:
     """Return what becomes of a booking when these travellers no longer fly these directions.
 
-    Who has none left is `leaving`, a direction that nobody flies any more is `dropped`, and what neither says stands in
-    `off`; `whole` when nothing is left.
+    Who has none left is `leaving`, a direction that nobody flies any more is `dropped`, one that `ends` with its first
+    flights stands with them, and what none of these says stands in `off`; `whole` when nothing is left.
     """
-    gone = {(one.id, piece.position) for one, piece in pairs}
+    begun = {piece.position: piece.flights for _one, piece in pairs if piece.position in kept}
+    unflown = {flight.id for at, flights in begun.items() for flight in flights[kept[at] :]}
+    gone = {(one.id, piece.position) for one, piece in pairs if piece.position not in kept}
     rest = {(one.id, piece.position) for piece in view.active_slices for one in view.flying(piece.position)} - gone
     leaving = [one for one in view.active_passengers if one.id not in {who for who, _at in rest}]
     dropped = [piece.position for piece in view.active_slices if piece.position not in {at for _who, at in rest}]
@@ -177,17 +194,22 @@ def _left(view: BookingView, pairs: Pairs) -> dict[str, Any]:
         "leaving": [str(one.id) for one in leaving],
         "dropped": dropped,
         "off": [[str(who), at] for who, at in sorted(gone) if who not in over and at not in dropped],
-        "pairs": [[str(who), at] for who, at in sorted(gone)],
-        "give": _given(pairs),
-        "items": [str(one.id) for one in view.items if one.passenger_id in over or _is_left(view, one, gone)],
+        "ends": [[at, [one.id for one in flights[: kept[at]]]] for at, flights in sorted(begun.items())],
+        "pairs": sorted([str(one.id), piece.position] for one, piece in pairs),
+        "give": _given(pairs, kept),
+        "items": [
+            str(one.id)
+            for one in view.items
+            if one.passenger_id in over or one.flight_id in unflown or _is_left(view, one, gone)
+        ],
     }
 
 
-def _given(pairs: Pairs) -> list[list[Any]]:
+def _given(pairs: Pairs, kept: Mapping[int, int]) -> list[list[Any]]:
     """Return the seats that go back, flight by flight."""
     seats: dict[tuple[int, str], int] = {}
     for one, piece in pairs:
-        for flight in piece.flights if one.takes_seat else ():
+        for flight in piece.flights[kept.get(piece.position, 0) :] if one.takes_seat else ():
             seats[flight.id, piece.cabin] = seats.get((flight.id, piece.cabin), 0) + 1
     return [[*at, count] for at, count in sorted(seats.items())]
 
@@ -196,6 +218,21 @@ def _is_left(view: BookingView, one: ItemView, gone: Collection[tuple[UUID, int]
     """True for an extra of a flight that its traveller no longer flies; one of no flight stands with the first."""
     at = next((p.position for p in view.slices for flight in p.flights if flight.id == one.flight_id), 0)
     return (one.passenger_id, at) in gone
+
+
+def given_back(view: BookingView, item_ids: Collection[str]) -> list[dict[str, Any]]:
+    """Return the lines that give back what these extras have cost so far, what was set off against them included."""
+    lines = []
+    for one in item_ids:
+        mine = [line for line in view.charges if str(line.item_id) == one]
+        net = sum(line.amount_minor for line in mine)
+        if net > 0:
+            first = mine[0]
+            who, at = first.passenger_id, first.slice_position
+            lines.append(
+                reckoning.line(first.code, first.label, -net, passenger_id=who, slice_position=at, item_id=one)
+            )
+    return lines
 
 
 def follows_fare(session: Session) -> set[tuple[str, str]]:
@@ -216,11 +253,13 @@ def _checked_in(session: Session, travellers: Sequence[PassengerView], slices: S
     return _("Somebody is checked in already. Please undo the check-in first.")
 
 
-def plan_change(session: Session, view: BookingView, *, slice_position: int, offer: Offer, waive: bool) -> Plan:
-    """Return what it does and costs to fly one direction by the offer's flights instead.
+def plan_change(
+    session: Session, view: BookingView, *, slice_position: int, offer: Offer, waive: bool, kept: int = 0
+) -> Plan:
+    """Return what it does and costs to fly one direction, but for its first `kept` flights, by the offer's instead.
 
-    With `waive` (the carrier is at fault) it costs nothing, and the fare stays as it was sold. Raises Invalid, and
-    ActionClosed where a rule forbids it, with the reason.
+    With `waive` (the carrier is at fault) it costs nothing, the fare stays as it was sold, and what was paid for extras
+    that do not go along goes back. Raises Invalid, and ActionClosed where a rule forbids it, with the reason.
     """
     piece = slices_chosen(view, [slice_position])[0]
     known = flights_by_id(session, offer.flight_ids)
@@ -228,31 +267,39 @@ def plan_change(session: Session, view: BookingView, *, slice_position: int, off
     if len(flights) < len(offer.flight_ids):
         raise FlightClosed()
     free = waive or reckoning.is_free(view, clock.now())
-    no = rules.change_problem(view, piece, offer, flights, clock.now(), free=free)
+    no = rules.change_problem(view, piece, offer, flights, clock.now(), free=free, kept=kept)
     no = no or (None if waive else _checked_in(session, view.flying(piece.position), [piece]))
     if no:
         raise errors.ActionClosed(no)
-    sums = reckoning.change(view, piece, offer.per_type, free=free) if not waive else reckoning.Reckoning((), 0)
-    sold = rules.slice_fields(offer)
-    if waive:
-        kept = {"brand": piece.brand, "booking_class": piece.booking_class, "fare_basis": piece.fare_basis}
-        sold |= {**kept, "conditions": piece.conditions, "pricing": list(piece.pricing)}
+    whole = [*(flight.id for flight in piece.flights[:kept]), *offer.flight_ids]
+    items = _moved_items(view, piece, offer, whole)
+    lines, penalty = given_back(view, items["cancel"]), 0
+    if not waive:
+        sums = reckoning.change(view, piece, offer.per_type, free=free)
+        lines, penalty = list(sums.lines), sums.penalty_minor
     payload = {
         "slice": slice_position,
-        "sold": sold,
-        "flights": list(offer.flight_ids),
+        "sold": rules.slice_fields(offer) | (_as_sold(piece) if waive else {}),
+        "flights": whole,
+        "kept": whole[:kept],
         "before": {"flights": [one.id for one in piece.flights], "brand": piece.brand, "cabin": piece.cabin},
         "rule": "carrier" if waive else "within_24_hours" if free else "conditions",
-        **_moved_seats(view, piece, offer),
-        "items": _moved_items(view, piece, offer),
+        **_moved_seats(view, piece, offer, kept),
+        "items": items,
     }
-    return Plan("change", payload, list(sums.lines), sums.penalty_minor)
+    return Plan("change", payload, lines, penalty)
 
 
-def _moved_seats(view: BookingView, piece: SliceView, offer: Offer) -> dict[str, Any]:
+def _as_sold(piece: SliceView) -> dict[str, Any]:
+    ends = {"origin": piece.origin.code, "destination": piece.destination.code}
+    kept = {"brand": piece.brand, "booking_class": piece.booking_class, "fare_basis": piece.fare_basis, **ends}
+    return {**kept, "conditions": piece.conditions, "pricing": list(piece.pricing)}
+
+
+def _moved_seats(view: BookingView, piece: SliceView, offer: Offer, kept: int) -> dict[str, Any]:
     """Seats in the same cabin of a flight that stays part of the direction stay where they are."""
     seats = sum(one.takes_seat for one in view.flying(piece.position))
-    old = {(flight.id, piece.cabin) for flight in piece.flights}
+    old = {(flight.id, piece.cabin) for flight in piece.flights[kept:]}
     new = {(flight, offer.cabin) for flight in offer.flight_ids}
     return {
         "take": [[*one, seats] for one in sorted(new - old)],
@@ -260,10 +307,10 @@ def _moved_seats(view: BookingView, piece: SliceView, offer: Offer) -> dict[str,
     }
 
 
-def _moved_items(view: BookingView, piece: SliceView, offer: Offer) -> dict[str, Any]:
+def _moved_items(view: BookingView, piece: SliceView, offer: Offer, new: Sequence[int]) -> dict[str, Any]:
     """Named seats stay behind; other extras go along, flight by flight, and onto every flight that is more."""
     moved: dict[str, Any] = {"cancel": [], "move": [], "copy": []}
-    old, new = [flight.id for flight in piece.flights], list(offer.flight_ids)
+    old = [flight.id for flight in piece.flights]
     for one in view.items:
         if one.flight_id not in old:
             continue
@@ -300,16 +347,20 @@ def require_possible(session: Session, view: BookingView, amendment: Amendment) 
     """Raise ActionClosed when what was quoted can no longer be done, because time has gone on since."""
     now, payload = clock.now(), amendment.payload
     if amendment.kind == "cancellation":
+        if "ends" not in payload:  # Quoted in the minutes before this could be told apart.
+            raise errors.QuoteExpired(_("Please look at the price once more; nothing was done."))
         at = set(payload["slices"])
         ids = {UUID(one) for one in payload["passengers"]}
         travellers = [one for one in view.active_passengers if one.id in ids]
+        begun = {place for place, _kept in payload["ends"]}
         slices = [piece for piece in view.active_slices if piece.position in at]
-        no = rules.cancel_problem(view, travellers, slices, now)
+        ahead = [piece for piece in slices if piece.position not in begun]
+        no = rules.cancel_problem(view, travellers, ahead, now) if ahead else None
         slices = [piece for piece in slices if piece.position not in payload["waived"]]
     elif amendment.kind == "change":
         travellers = list(view.flying(payload["slice"]))
         slices = slices_chosen(view, [payload["slice"]])
-        no = rules.left_problem(slices, now)
+        no = None if payload.get("kept") else rules.left_problem(slices, now)
         slices = [] if payload["rule"] == "carrier" else slices
     else:
         return

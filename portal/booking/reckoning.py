@@ -29,6 +29,8 @@ FREE_BEFORE = timedelta(days=7)
 EXTRAS = ("seat", "bag", "meal", "priority", "insurance", "assistance")
 FEES = ("cancel_fee", "change_fee", "fare_kept")
 CARRIERS_OWN = ("fare", "YQ", "YR", "promotion")
+# Had on the flight that was flown: a seat, a meal.
+USED_UP = ("seat", "meal")
 
 Follows = Collection[tuple[str, str]]
 
@@ -141,6 +143,35 @@ def _given_back(
         # Below zero, more was taken off than the fare: then it came off the taxes, and goes with them.
         return (taxes if worth >= 0 else {**taxes, **fare}), 0
     return {**taxes, **fare}, min(allowed if one.takes_seat else 0, max(0, worth))
+
+
+def rest(view: BookingView, pairs: Iterable[tuple[PassengerView, SliceView]], kept: int) -> Reckoning:
+    """Return what goes back, by right, of a direction of which only the first `kept` flights were flown.
+
+    An extra of a flight that is not flown in full; of all else the share of the kilometres that are not flown, line by
+    line, split by largest remainder (14 CFR 260.6(b): the unused portion of what was paid).
+    """
+    lines: list[dict[str, Any]] = []
+    for one, piece in pairs:
+        places = {flight.id: at for at, flight in enumerate(piece.flights)}
+        on = {item.id: places[item.flight_id] for item in view.items if item.flight_id in places}
+        sums: dict[tuple[str, str, Any, bool], int] = {}
+        for charge in view.charges:
+            if (charge.passenger_id, charge.slice_position) == (one.id, piece.position):
+                whole = charge.item_id is not None and on.get(charge.item_id, 0) >= kept
+                name = (charge.code, charge.label, charge.item_id, whole)
+                sums[name] = sums.get(name, 0) + charge.amount_minor
+        for (code, label, item_id, whole), amount in sums.items():
+            back = amount if whole else _unflown(amount, piece, kept) if code not in USED_UP else 0
+            if back:
+                at = {"passenger_id": one.id, "slice_position": piece.position, "item_id": item_id}
+                lines.append(line(code, label, -back, **at))
+    return Reckoning(tuple(lines), 0)
+
+
+def _unflown(amount_minor: int, piece: SliceView, kept: int) -> int:
+    split = money.split(abs(amount_minor), [flight.distance_km for flight in piece.flights])
+    return sum(split[kept:]) * (1 if amount_minor > 0 else -1)
 
 
 def parts(sums: Standing, follows_fare: Follows) -> tuple[Standing, Standing]:

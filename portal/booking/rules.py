@@ -293,25 +293,41 @@ def party_problem(stay: Sequence[PassengerView], days: Sequence[date]) -> str | 
 
 
 def change_problem(
-    view: BookingView, piece: SliceView, offer: Offer, flights: Sequence[FlightView], now: datetime, *, free: bool
+    view: BookingView,
+    piece: SliceView,
+    offer: Offer,
+    flights: Sequence[FlightView],
+    now: datetime,
+    *,
+    free: bool,
+    kept: int = 0,
 ) -> str | None:
-    """Return why a direction cannot be flown by these flights instead, or None."""
-    no = left_problem([piece], now)
+    """Return why a direction, but for its first `kept` flights, cannot be flown by these flights instead, or None."""
+    no = left_problem([piece], now) if not kept else onward_problem(piece, flights, kept, now)
     if no:
         return no
     if not free and not (piece.conditions.get("change") or {}).get("allowed"):
         return _("The fare %(brand)s cannot be changed. It can be cancelled.") % {"brand": piece.brand}
-    if (offer.slice_origin, offer.slice_destination) != (piece.origin.code, piece.destination.code):
+    if (offer.slice_origin, offer.slice_destination) != (piece.flights[kept].origin.code, piece.destination.code):
         return _("A change keeps the way: another day or another flight, from and to the same airports.")
     counts = {kind: [one.type for one in view.flying(piece.position)].count(kind) for kind in TYPES}
     if (offer.currency, offer.party.counts) != (view.currency, {kind: n for kind, n in counts.items() if n}):
         return _("This offer is for other travellers or in another currency. Please search again from your booking.")
-    return _fit_problem(view, piece, offer, flights)
+    return _fit_problem(view, piece, offer, [*piece.flights[:kept], *flights])
+
+
+def onward_problem(piece: SliceView, flights: Sequence[FlightView], kept: int, now: datetime) -> str | None:
+    """Return why the rest of a way of which `kept` flights have left cannot be flown by these flights, or None."""
+    if flights[0].leaves_at <= now:
+        return _("This flight has left. Please choose a later one.")
+    if flights[0].leaves_at < piece.flights[kept - 1].lands_at:
+        return _("A flight would leave before the one before it has landed. Please choose again.")
+    return None
 
 
 def _fit_problem(view: BookingView, piece: SliceView, offer: Offer, flights: Sequence[FlightView]) -> str | None:
     same = tuple(one.id for one in piece.flights), piece.cabin, piece.brand
-    if (tuple(offer.flight_ids), offer.cabin, offer.brand) == same:
+    if (tuple(one.id for one in flights), offer.cabin, offer.brand) == same:
         return _("These are the flights that you have.")
     slices = [flights if one.position == piece.position else one.flights for one in view.active_slices]
     every = [flight.id for one in slices for flight in one]

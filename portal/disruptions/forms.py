@@ -45,6 +45,12 @@ def _late(minutes: int) -> int:
     return minutes
 
 
+def _month(minutes: int) -> int:
+    if not 1 <= minutes <= LONGEST_MINUTES:
+        raise ValueError(_("Please give 1 to 43200 minutes, which is 30 days."))
+    return minutes
+
+
 def _references(given: Any) -> Any:
     """A form gives one text, a program a list."""
     return re.split(r"[\s,;]+", given.strip()) if isinstance(given, str) else given
@@ -114,6 +120,47 @@ class SwapIn(_Ordered):
 
 ORDERS: dict[str, type[_Ordered]] = {"delay": DelayIn, "retime": RetimeIn, "cancel": CancelIn, "swap": SwapIn}
 Order = DelayIn | RetimeIn | CancelIn | SwapIn
+
+
+FIGURES = (("answer", "any"), ("refund", "domestic"), ("refund", "international"), ("clock", "any"))
+LONGEST_MINUTES = 43_200
+
+
+class RuleIn(Wire):
+    """A figure from a day on: `answer` from how many minutes on is asked, `refund` from how many the money goes back.
+
+    `clock` is how long an answer may take. `refund` differs by domestic and international; `source` says where it is
+    written.
+    """
+
+    kind: Literal["answer", "refund", "clock"]
+    scope: Literal["any", "domestic", "international"] = "any"
+    minutes: Annotated[int, AfterValidator(_month)] = Field(description="1 to 43200, which is 30 days", examples=[180])
+    source: Annotated[str, StringConstraints(min_length=3, max_length=200)] = Field(examples=["14 CFR 260.2"])
+    valid_from: date
+
+    @model_validator(mode="after")
+    def _known(self) -> RuleIn:
+        if (self.kind, self.scope) not in FIGURES:
+            raise ValueError(_("Please choose one of the figures: only `refund` differs by where one flies."))
+        return self
+
+
+class RuleOut(Wire):
+    """One version of a figure, and the days on which it holds; `validTo` null is open."""
+
+    kind: Literal["answer", "refund", "clock"]
+    scope: Literal["any", "domestic", "international"]
+    minutes: int
+    source: str
+    valid_from: date
+    valid_to: date | None
+
+
+class RulesOut(Wire):
+    """Every version of every figure, the newest first."""
+
+    data: tuple[RuleOut, ...]
 
 
 class CabinSeats(Wire):

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, func, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, Uuid, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from portal.kit.model import Base
@@ -73,7 +73,8 @@ class AffectedBooking(Base):
 
     noted → told → accepted, rebooked, refunded, or lapsed (it departed as it was, or something newer took its place).
     A booking still held is noted and told once it is paid. `shift_minutes` is how much later it lands, or earlier it
-    leaves. `refund_at` is when the money goes back by itself.
+    leaves. `refund_at` is when the money goes back by itself. `items` are the seats that were paid for and are lost or
+    worse on another aircraft: their price goes back.
     """
 
     __tablename__ = "affected_bookings"
@@ -105,3 +106,4 @@ class AffectedBooking(Base):
     decided_at: Mapped[datetime | None]
     decided_by: Mapped[UUID | None]
     amendment_id: Mapped[UUID | None]
+    items: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default="{}")

@@ -232,12 +232,21 @@ def changes(request: Request) -> Response:
         mine=mine,
         choice_words=told.choice_words,
         state_words=told.state_words,
-        at_stake={one.one.id: rules.at_stake_minor(view, one.one.slice_position) for one in listed},
+        at_stake={one.one.id: _at_stake(view, one.one) for one in listed},
         at=_page(view),
     )
     if linked:
         grants.grant(request, response, view.reference, "manage")
     return response
+
+
+def _at_stake(view: BookingView, one: Affected) -> int:
+    return rules.at_stake_minor(view, one.slice_position, _flown(view, one))
+
+
+def _flown(view: BookingView, one: Affected) -> int:
+    piece = next((piece for piece in view.active_slices if piece.position == one.slice_position), None)
+    return rules.flown(piece, one.flight_id, clock.now()) if piece and one.is_open else 0
 
 
 def decide(request: Request) -> Response:
@@ -276,10 +285,11 @@ def others(request: Request) -> Response:
     """List the flights of a day that the traveller may choose instead, free of charge."""
     view, one = _asked(request)
     piece = next(one_slice for one_slice in view.slices if one_slice.position == one.slice_position)
+    flown = _flown(view, one)
     first = piece.flights[0].departs_on
-    day = _day(request.query_params.get("on", ""), first)
+    day = _day(request.query_params.get("on", ""), piece.flights[flown].departs_on)
     with db.reading() as session:
-        found = service.other_flights(session, view, piece, day, settings=request.settings)
+        found = service.other_flights(session, view, piece, day, settings=request.settings, flown=flown)
     days = {name: day + timedelta(days=by) for name, by in (("before", -1), ("after", 1))}
     return render(
         request,
@@ -287,6 +297,7 @@ def others(request: Request) -> Response:
         block="found",
         booking=view,
         piece=piece,
+        start=piece.flights[flown].origin,
         one=one,
         found=found,
         day=day,

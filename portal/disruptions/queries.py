@@ -59,8 +59,9 @@ AFFECTED = """
     select a.id, a.disruption_id, a.booking_id, b.reference, b.status, b.locale, b.contact_email, b.user_id,
            a.slice_position, d.flight_id, d.kind, d.reason, d.before, d.after, a.why, a.shift_minutes, a.by_right,
            a.needs_answer, a.state, a.told_at, a.refund_at, a.decided_at, a.amendment_id, d.made_at,
-           coalesce(n.passengers, 0)::int, n.lead
+           coalesce(n.passengers, 0)::int, n.lead, b.currency, coalesce(m.refund_minor, 0)::int
     from affected_bookings a join disruptions d on d.id = a.disruption_id join bookings b on b.id = a.booking_id
+    left join amendments m on m.id = a.amendment_id
     join lateral (
         select count(*) passengers, min(ticket_name) filter (where position = 0) lead
         from passengers where booking_id = b.id and cancelled_at is null and not (a.slice_position = any(stays_off))
@@ -106,7 +107,7 @@ LISTED = f"""
 } end, f.sale_closed_at is null
     from flights f where {{where}} order by f.departure_at, f.id limit :limit
 """  # noqa: S608 – made of our own words only; what is asked for are parameters
-OPEN_CHANGES = text("select count(*) from affected_bookings where booking_id = :id and state = 'told' and needs_answer")
+
 RULES = select(*[getattr(ChangeRule, name) for name in RuleRow.__dataclass_fields__])
 ON_FLIGHT = """
     from booking_segments g
@@ -160,7 +161,9 @@ BOOKS = {
         from affected_bookings a join disruptions d on d.id = a.disruption_id join bookings b on b.id = a.booking_id
         join booking_segments g on g.booking_id = b.id and g.flight_id = d.flight_id
         join booking_slices s on s.booking_id = b.id and s.position = g.slice_position
-        where a.state = 'refunded' and b.status = 'confirmed' and s.cancelled_at is null""",
+        join flights f on f.id = d.flight_id
+        where a.state = 'refunded' and b.status = 'confirmed' and s.cancelled_at is null
+          and (f.status = 'cancelled' or coalesce(f.estimated_departure_at, f.departure_at) > a.decided_at)""",
 }
 
 
@@ -323,9 +326,15 @@ def changes_of_booking(session: Session, booking_id: UUID) -> list[Affected]:
     return [Affected(*row) for row in session.execute(OF_BOOKING, {"id": booking_id})]
 
 
-def open_changes(session: Session, booking_id: UUID) -> int:
-    """Return how many changes by the airline wait for the traveller's answer."""
-    return int(session.scalar(OPEN_CHANGES, {"id": booking_id}) or 0)
+def open_changes(session: Session, booking_id: UUID) -> tuple[told.Notice, ...]:
+    """Return the changes by the airline that wait for the traveller's answer, as they are told in passing."""
+    asked = [one for one in _asked_about(session, booking_id) if one.state == "told"]
+    known = flights_by_id(session, [one.flight_id for one in asked])
+    return tuple(told.notice(told.told(one, known[one.flight_id])) for one in asked)
+
+
+def _asked_about(session: Session, booking_id: UUID) -> list[Affected]:
+    return [Affected(*row) for row in session.execute(ASKED, {"id": booking_id})]
 
 
 def fault_of(session: Session, booking_id: UUID) -> Fault:
@@ -334,7 +343,7 @@ def fault_of(session: Session, booking_id: UUID) -> Fault:
     The whole money of a direction and of all after it where the traveller has a right to it; another flight, in the
     same cabin up to 14 days earlier or later, of any direction that is asked about.
     """
-    asked = [Affected(*row) for row in session.execute(ASKED, {"id": booking_id})]
+    asked = _asked_about(session, booking_id)
     view = booking_by_id(session, booking_id) if asked else None
     if view is None:
         return Fault()

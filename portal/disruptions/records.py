@@ -79,6 +79,23 @@ LEFT = text(
       and coalesce(f.estimated_departure_at, f.departure_at) <= now() returning a.id
     """
 )
+# What a swap before this one was to give back and has not yet, because it was not told: it is not forgotten.
+STILL_DUE = text(
+    """
+    select a.booking_id, unnest(a.items) item from affected_bookings a join disruptions d on d.id = a.disruption_id
+    where d.flight_id = :flight_id and a.state in ('noted', 'told') and a.amendment_id is null
+    """
+)
+PAID_SEATS = text(
+    """
+    select i.id, i.booking_id, b.currency, s.cabin, i.passenger_id, i.seat from booking_items i
+    join bookings b on b.id = i.booking_id and b.status in ('held', 'confirmed')
+    join booking_segments g on g.booking_id = b.id and g.flight_id = i.flight_id
+    join booking_slices s on s.booking_id = b.id and s.position = g.slice_position
+    where i.flight_id = :flight_id and i.kind = 'seat' and i.state = 'active' and i.amount_minor > 0
+      and i.seat is not null and i.booking_id <> all(:leaving) order by i.id
+    """
+)
 SEATS_MOVED = text(
     """
     update booking_items set seat = cast(:new as text), label = replace(label, seat, coalesce(:new, '–'))

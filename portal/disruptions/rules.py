@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from portal.booking import reckoning
 from portal.booking.views import BookingView, SliceView
 from portal.flights.operations import Times
+from portal.flights.rules import Seat
 from portal.kit.i18n import gettext as _
 from portal.search.rules import Offer
 
@@ -73,7 +75,10 @@ class Booked:
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """One booking that a change hit, with the change itself as `before` and `after` tell it."""
+    """One booking that a change hit, with the change itself as `before` and `after` tell it.
+
+    `back_minor` is what went back, by itself or by what the traveller decided.
+    """
 
     id: UUID
     disruption_id: UUID
@@ -101,6 +106,8 @@ class Affected:
     made_at: datetime
     passengers: int
     lead: str | None
+    currency: str
+    back_minor: int
 
     @property
     def is_open(self) -> bool:
@@ -153,6 +160,13 @@ def _figure(found: dict[tuple[str, str], int], kind: str, scope: str) -> int:
     raise LookupError(f"no rule of kind {kind} for {scope}")
 
 
+def state_of(row: RuleRow, today: date) -> str:
+    """Return whether a version holds `now`, is `coming`, or is `over`."""
+    if row.valid_from > today:
+        return "coming"
+    return "now" if row.valid_to is None or today <= row.valid_to else "over"
+
+
 def shift_minutes(old: Times, new: Times) -> int:
     """Return by how many minutes the flight lands later or leaves earlier, whichever is more; never below zero."""
     later, earlier = new.arrival_at - old.arrival_at, old.departure_at - new.departure_at
@@ -169,11 +183,21 @@ def is_missed(one: Booked, new: Times) -> bool:
     return comes or goes
 
 
-def impact(kind: str, one: Booked, old: Times, new: Times, *, leaving: Collection[UUID], figures: Thresholds) -> Impact:
+def impact(
+    kind: str,
+    one: Booked,
+    old: Times,
+    new: Times,
+    *,
+    leaving: Collection[UUID],
+    figures: Thresholds,
+    in_the_air: bool = False,
+) -> Impact:
     """Return what the change means for a booking.
 
     Who cannot fly as booked – cancelled, a connection missed, no seat left – has the whole money back by right, as has
-    who lands later or leaves earlier by the threshold (14 CFR 260.2: 3 hours domestic, 6 international).
+    who lands later or leaves earlier by the threshold (14 CFR 260.2: 3 hours domestic, 6 international). Who is
+    `in_the_air` when it is told flies on: only a connection that is missed is still asked about.
     """
     if kind == "cancel":
         return Impact(one, "cancelled", 0, True, True)
@@ -181,9 +205,11 @@ def impact(kind: str, one: Booked, old: Times, new: Times, *, leaving: Collectio
         out = one.booking_id in leaving
         return Impact(one, "no_seat" if out else "swapped", 0, out, out)
     shift = shift_minutes(old, new) + one.open_shift
-    if is_missed(one, new):
+    if is_missed(replace(one, comes_at=None) if in_the_air else one, new):
         return Impact(one, "misconnected", shift, True, True)
     why = "delayed" if kind == "delay" else "retimed"
+    if in_the_air:
+        return Impact(one, why, shift, False, False)
     return Impact(one, why, shift, shift >= figures.refund(domestic=one.domestic), shift >= figures.answer)
 
 
@@ -215,11 +241,12 @@ def refund_time(why: str, told_at: datetime, leaves_at: datetime, figures: Thres
     """Return when the money goes back by itself; None for what can be flown as it is.
 
     After the time to answer, or at departure if that is sooner. A cancelled flight cannot leave, so there is at least a
-    day to answer; else it is done when check-in closes. `leaves_at` is the first departure of the direction.
+    day to answer, as there is for who is on the way already; else it is done when check-in closes. `leaves_at` is the
+    first departure of the direction.
     """
     if why not in CANNOT_FLY:
         return None
-    if why == "cancelled":
+    if why == "cancelled" or leaves_at <= told_at:
         return max(told_at + LEAST_TIME, min(leaves_at, told_at + figures.clock))
     return max(told_at, min(leaves_at - CHECK_IN_CLOSES, told_at + figures.clock))
 
@@ -230,16 +257,47 @@ def choices(why: str, *, by_right: bool) -> tuple[str, ...]:
     return tuple(name for name in CHOICES if open_ones[name])
 
 
-def refunded_slices(view: BookingView, position: int, now: datetime) -> list[int] | None:
-    """Return the directions that go back with this one: it and all after it; None when that is all that is left."""
-    left = [one.position for one in view.active_slices if not one.has_left(now)]
-    chosen = [at for at in left if at >= position]
-    return None if chosen == left else chosen
+def is_worse(old: Seat, new: Seat | None, *, price: Callable[[Seat], int]) -> bool:
+    """True when a seat that was paid for is lost, lacks something that it had, or is sold for less than the old one.
+
+    Both prices are of one day, so that a new price list alone gives nothing back (14 CFR 260.4: a service that was paid
+    for and is not given goes back).
+    """
+    if new is None:
+        return True
+    return not (set(old.features) - {"middle"}) <= set(new.features) or price(new) < price(old)
 
 
-def at_stake_minor(view: BookingView, position: int) -> int:
-    """Return what was paid for this direction and all after it, less what was given back already."""
-    return sum(line.amount_minor for line in view.charges if line.slice_position >= position)
+def flown(piece: SliceView, flight_id: int, now: datetime) -> int:
+    """Return how many flights of a direction have left with its travellers when it breaks at this flight.
+
+    Of a connection that is missed because this flight is late, those up to it; what comes after it was not caught,
+    though it may have left by now.
+    """
+    ids = [flight.id for flight in piece.flights]
+    upto = piece.flights[: ids.index(flight_id) + 1] if flight_id in ids else piece.flights[:0]
+    left = [flight.status != "cancelled" and flight.leaves_at <= now for flight in upto]
+    return left.index(False) if False in left else len(left)
+
+
+def refunded_slices(view: BookingView, position: int, now: datetime) -> list[int]:
+    """Return the directions that go back with this one: it, though its first flight may have left, and all after it."""
+    return [one.position for one in view.active_slices if one.position == position or _is_after(one, position, now)]
+
+
+def _is_after(one: SliceView, position: int, now: datetime) -> bool:
+    return one.position > position and not one.has_left(now)
+
+
+def at_stake_minor(view: BookingView, position: int, kept: int = 0) -> int:
+    """Return what was paid for this direction and all after it, less what was given back already.
+
+    Of a direction of which the first `kept` flights have left, what the rest of it is worth.
+    """
+    whole = sum(line.amount_minor for line in view.charges if line.slice_position >= position + bool(kept))
+    pieces = [one for one in view.active_slices if one.position == position and kept]
+    pairs = [(one, piece) for piece in pieces for one in view.flying(position)]
+    return whole - reckoning.rest(view, pairs, kept).sum_minor
 
 
 def free_days(piece: SliceView) -> tuple[date, date]:
@@ -248,9 +306,12 @@ def free_days(piece: SliceView) -> tuple[date, date]:
     return first - OTHER_DAYS, first + OTHER_DAYS
 
 
-def rebooking_problem(piece: SliceView, offer: Offer, days: Sequence[date]) -> str | None:
-    """Return why the offer is no free replacement of this direction, or None; `days` are when its flights leave."""
-    ends = (piece.origin.code, piece.destination.code)
+def rebooking_problem(piece: SliceView, offer: Offer, days: Sequence[date], kept: int = 0) -> str | None:
+    """Return why the offer is no free replacement of this direction, or None; `days` are when its flights leave.
+
+    Of a direction of which the first `kept` flights have left, the offer is for the rest of the way.
+    """
+    ends = (piece.flights[kept].origin.code, piece.destination.code)
     if ends != (offer.slice_origin, offer.slice_destination) or piece.cabin != offer.cabin:
         return _("A free change keeps the route and the cabin.")
     first, last = free_days(piece)

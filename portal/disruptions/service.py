@@ -7,7 +7,8 @@ so while it holds cabins. Whoever was sold a seat before the closing is seen by 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -20,13 +21,14 @@ from portal.booking.queries import booking_by_id
 from portal.booking.views import BookingView, SliceView
 from portal.disruptions import queries, records, rules
 from portal.disruptions.errors import AlreadyDecided, ChoiceClosed, UnknownChange
+from portal.disruptions.figures import figures_now
 from portal.disruptions.forms import Order, SwapIn
 from portal.disruptions.models import AffectedBooking, Disruption
-from portal.disruptions.rules import Impact, Preview, Thresholds
-from portal.flights import operations
+from portal.disruptions.rules import Impact, Preview
+from portal.flights import operations, seating
 from portal.flights.operations import Deed, Times
 from portal.flights.queries import FlightView, flights_by_id
-from portal.flights.rules import Moved
+from portal.flights.rules import Moved, Seat, SeatPlan
 from portal.kit import audit, clock, outbox
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
@@ -36,6 +38,8 @@ from portal.search.forms import Criteria, SliceWish
 from portal.search.rules import Itinerary, Offer
 from portal.search.service import search
 from portal.search.told import Trip, trip
+from portal.seats.queries import catalogue
+from portal.seats.rules import seat_price
 
 SLICE = 50
 DECIDED = {"accept": "accepted", "rebook": "rebooked", "refund": "refunded"}
@@ -77,13 +81,16 @@ def carry_out(session: Session, flight_id: int, deed: Deed, *, actor_id: UUID | 
     """
     before = operations.flight_of(session, flight_id)
     impacts = _impacts(session, before, deed, operations.new_times(before, deed))
+    bought = _paid_seats(session, flight_id, deed) if deed.kind == "swap" else None
     done = operations.carry_out(session, flight_id, deed, actor_id=actor_id)
-    if deed.kind == "swap":
-        impacts = _hit_by_swap(session, flight_id, impacts, done.moved)
+    worse: dict[UUID, set[UUID]] = {}
+    if bought is not None:
+        worse = _worse_seats(session, flight_id, bought, done.moved)
+        impacts = _hit_by_swap(session, flight_id, impacts, done.moved, worse)
         session.execute(records.SEATS_LOST, {"flight_id": flight_id, "leaving": list(deed.leaving)})
     session.execute(records.SUPERSEDE, {"flight_id": flight_id, "kind": deed.kind})
     disruption_id = _write_down(session, flight_id, deed, done, actor_id)
-    _note(session, disruption_id, impacts)
+    _note(session, disruption_id, impacts, worse)
     outbox.post(session, "disruption.announce", key=str(disruption_id), disruptionId=str(disruption_id))
     outbox.post(session, "analytics.flight", key=str(disruption_id), day=before.departs_on.isoformat())
     return disruption_id
@@ -96,24 +103,59 @@ def reopen(session: Session, flight_id: int, *, actor_id: UUID | None) -> None:
 
 def _impacts(session: Session, flight: FlightView, deed: Deed, new: Times) -> list[Impact]:
     old = Times(flight.departure_at, flight.arrival_at, flight.departure_local, flight.arrival_local)
-    figures = figures_now(session)
+    known: dict[str, Any] = {"leaving": deed.leaving, "figures": figures_now(session)}
+    in_the_air = operations.has_left(flight)
     return [
-        rules.impact(deed.kind, one, old, new, leaving=deed.leaving, figures=figures)
+        rules.impact(deed.kind, one, old, new, **known, in_the_air=in_the_air)
         for one in queries.booked(session, flight.id)
     ]
 
 
-def figures_now(session: Session) -> Thresholds:
-    """Return what is owed today."""
-    return rules.thresholds(queries.rule_rows(session), clock.now().date())
+@dataclass(frozen=True, slots=True)
+class _Bought:
+    """The plan of a flight before its aircraft is swapped, and the seats on it that were paid for."""
+
+    plan: SeatPlan
+    rows: Sequence[Any]
 
 
-def _hit_by_swap(session: Session, flight_id: int, impacts: Sequence[Impact], moved: Sequence[Moved]) -> list[Impact]:
-    """Who sits where they sat notices nothing and is not written to."""
+def _paid_seats(session: Session, flight_id: int, deed: Deed) -> _Bought:
+    rows = session.execute(records.PAID_SEATS, {"flight_id": flight_id, "leaving": list(deed.leaving)}).all()
+    return _Bought(seating.seat_plan(session, flight_id), rows)
+
+
+def _worse_seats(session: Session, flight_id: int, bought: _Bought, moved: Sequence[Moved]) -> dict[UUID, set[UUID]]:
+    """Return, by booking, the seats that were paid for and are lost or worse now; also of swaps not told yet."""
+    found: dict[UUID, set[UUID]] = {}
+    for row in session.execute(records.STILL_DUE, {"flight_id": flight_id}):
+        found.setdefault(row.booking_id, set()).add(row.item)
+    now = {one.occupant: one.new for one in moved}
+    plan = seating.seat_plan(session, flight_id) if bought.rows else bought.plan
+    for row in bought.rows:
+        old, name = bought.plan.seat(row.seat), now.get(row.passenger_id, row.seat)
+        new = plan.seat(name) if name else None
+        if old is not None and rules.is_worse(old, new, price=_price_in(session, row.currency, row.cabin)):
+            found.setdefault(row.booking_id, set()).add(row.id)
+    return found
+
+
+def _price_in(session: Session, currency: str, cabin: str) -> Callable[[Seat], int]:
+    prices = catalogue(session, currency)
+    return lambda seat: seat_price(prices, seat, cabin, "penalty")
+
+
+def _hit_by_swap(
+    session: Session,
+    flight_id: int,
+    impacts: Sequence[Impact],
+    moved: Sequence[Moved],
+    worse: Collection[UUID],
+) -> list[Impact]:
+    """Who sits where they sat, as they sat, notices nothing and is not written to."""
     for one in moved:
         session.execute(records.SEATS_MOVED, {"flight_id": flight_id, "occupant": one.occupant, "new": one.new})
-    holders = {one.holder for one in moved}
-    return [one for one in impacts if one.needs_answer or one.booked.booking_id in holders]
+    hit = {*(one.holder for one in moved), *worse}
+    return [one for one in impacts if one.needs_answer or one.booked.booking_id in hit]
 
 
 def _write_down(session: Session, flight_id: int, deed: Deed, done: operations.Done, actor_id: UUID | None) -> UUID:
@@ -122,7 +164,9 @@ def _write_down(session: Session, flight_id: int, deed: Deed, done: operations.D
     return session.scalars(made).one()
 
 
-def _note(session: Session, disruption_id: UUID, impacts: Sequence[Impact]) -> None:
+def _note(
+    session: Session, disruption_id: UUID, impacts: Sequence[Impact], worse: Mapping[UUID, Collection[UUID]]
+) -> None:
     rows: list[dict[str, Any]] = [
         {
             "disruption_id": disruption_id,
@@ -132,6 +176,7 @@ def _note(session: Session, disruption_id: UUID, impacts: Sequence[Impact]) -> N
             "shift_minutes": one.shift_minutes,
             "by_right": one.by_right,
             "needs_answer": one.needs_answer,
+            "items": sorted(worse.get(one.booked.booking_id, ())),
         }
         for one in impacts
     ]
@@ -176,19 +221,23 @@ def accept(session: Session, affected_id: UUID, *, actor_id: UUID | None) -> Non
         _decide(session, row, "accepted", actor_id)
 
 
-def make_papers_anew(session: Session, affected_id: UUID) -> None:
-    """Have itinerary and calendar made anew where new times or seats are told without a question; once."""
+def settle_untold(session: Session, affected_id: UUID) -> UUID | None:
+    """Do what new times or seats bring about where they are told without a question, once; returns the amendment.
+
+    Seats that were paid for and are lost or worse are given back. None where there is nothing to do, or it is no longer
+    to be done. The mail that tells it brings the new papers: there is none but that.
+    """
     row = session.get_one(AffectedBooking, affected_id, with_for_update=True, populate_existing=True)
-    if row.needs_answer or row.amendment_id is not None or row.why not in ("retimed", "swapped"):
-        return
-    row.amendment_id = _noted(session, row, None)
-    session.flush()
+    if row.amendment_id is None and row.state == "told" and row.why in ("retimed", "swapped") and not row.needs_answer:
+        row.amendment_id = _noted(session, row, None, told=True)
+        session.flush()
+    return None if row.needs_answer else row.amendment_id
 
 
-def _noted(session: Session, row: AffectedBooking, actor_id: UUID | None) -> UUID:
+def _noted(session: Session, row: AffectedBooking, actor_id: UUID | None, *, told: bool = False) -> UUID:
     view = _view(session, row)
-    payload = {"affectedBooking": str(row.id), "why": row.why}
-    return amending.note_carrier_change(session, view.reference, payload=payload, actor_id=actor_id).id
+    payload = {"affectedBooking": str(row.id), "why": row.why, "told": told}
+    return amending.note_carrier_change(session, view.reference, payload=payload, items=row.items, actor_id=actor_id).id
 
 
 def refund(session: Session, affected_id: UUID, *, actor_id: UUID | None) -> None:
@@ -199,10 +248,16 @@ def refund(session: Session, affected_id: UUID, *, actor_id: UUID | None) -> Non
     row = _open(session, affected_id, "refund")
     if row is None:
         return
-    view = _view(session, row)
-    positions = rules.refunded_slices(view, row.slice_position, clock.now())
+    view, now = _view(session, row), clock.now()
+    positions = rules.refunded_slices(view, row.slice_position, now)
+    flown = _flown(session, row, view)
     quote = amending.quote_cancellation(
-        session, view.reference, slice_positions=positions, actor_id=actor_id, waive=True
+        session,
+        view.reference,
+        slice_positions=positions,
+        actor_id=actor_id,
+        waive=True,
+        kept={row.slice_position: flown} if flown else {},
     )
     row.amendment_id = amending.confirm(session, quote.id, key=f"carrier-change {row.id}").id
     _decide(session, row, "refunded", actor_id)
@@ -219,28 +274,37 @@ def rebook(session: Session, affected_id: UUID, offer: Offer, *, actor_id: UUID 
     view = _view(session, row)
     piece = next(one for one in view.slices if one.position == row.slice_position)
     leaves = flights_by_id(session, offer.flight_ids[:1])
-    no = rules.rebooking_problem(piece, offer, [flight.departs_on for flight in leaves.values()])
+    kept = _flown(session, row, view)
+    no = rules.rebooking_problem(piece, offer, [flight.departs_on for flight in leaves.values()], kept)
     if no:
         raise ChoiceClosed(no)
-    quote = amending.quote_change(
-        session, view.reference, slice_position=row.slice_position, offer=offer, actor_id=actor_id, waive=True
-    )
+    given: dict[str, Any] = {"slice_position": row.slice_position, "offer": offer, "waive": True, "kept": kept}
+    quote = amending.quote_change(session, view.reference, **given, actor_id=actor_id)
     row.amendment_id = amending.confirm(session, quote.id, key=f"carrier-change {row.id}").id
     _decide(session, row, "rebooked", actor_id)
 
 
+def _flown(session: Session, row: AffectedBooking, view: BookingView) -> int:
+    """Return how many flights of the row's direction have left with its travellers."""
+    piece = next((one for one in view.active_slices if one.position == row.slice_position), None)
+    flight_id = session.get_one(Disruption, row.disruption_id).flight_id
+    return rules.flown(piece, flight_id, clock.now()) if piece else 0
+
+
 def other_flights(
-    session: Session, view: BookingView, piece: SliceView, on: date, *, settings: Settings
+    session: Session, view: BookingView, piece: SliceView, on: date, *, settings: Settings, flown: int = 0
 ) -> list[tuple[Trip, str]]:
     """Return the ways of a day for the same party, route and cabin, each with the offer that `rebook` takes.
 
-    The offer is of the brand that was bought, or the leanest where that is not sold.
+    The offer is of the brand that was bought, or the leanest where that is not sold. Of a direction of which the first
+    `flown` flights have left, the rest of the way, from when the last of them lands.
     """
     party = Party(*([one.type for one in view.flying(piece.position)].count(kind) for kind in TYPES))
-    wish = SliceWish(piece.origin.code, piece.destination.code, on)
+    wish = SliceWish(piece.flights[flown].origin.code, piece.destination.code, on)
     criteria = Criteria((wish,), party, piece.cabin, sort="departure")
-    result = search(session, criteria, settings=settings, currency=view.currency)
-    have = [flight.public_id for flight in piece.flights]
+    lands = piece.flights[flown - 1].lands_at if flown else None
+    result = search(session, criteria, settings=settings, currency=view.currency, leaves_after=lands)
+    have = [flight.public_id for flight in piece.flights[flown:]]
     ways = [one for one in result.slices[0].itineraries if [leg.public_id for leg in one.segments] != have]
     return [(trip(one, result, ()), one.token(_same_brand(one, piece.brand))) for one in ways]
 

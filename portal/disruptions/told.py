@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -50,6 +51,7 @@ class Told:
     sentence: str
     right: str
     deadline: str
+    money: str
     was: Side
     now: Side
     choices: tuple[str, ...]
@@ -72,6 +74,7 @@ def told(one: Affected, flight: FlightView) -> Told:
         _sentence(one, flight),
         _right(one),
         _deadline(one, flight),
+        _money(one),
         was,
         marked,
         may,
@@ -122,6 +125,14 @@ def _sentence(one: Affected, flight: FlightView) -> str:
     return words[one.why] % known
 
 
+def _money(one: Affected) -> str:
+    """What went back by itself: only a seat that was paid for and is lost or worse does."""
+    if not one.back_minor or one.needs_answer:
+        return ""
+    words = _("What you paid for your seat, %(amount)s, goes back to where it came from.")
+    return words % {"amount": i18n.price(one.back_minor, one.currency)}
+
+
 def _right(one: Affected) -> str:
     if not one.by_right:
         return ""
@@ -149,8 +160,36 @@ def opens(settings: Settings, key: str, reference: str) -> bool:
         return False
 
 
-def change_mail(told: Told, settings: Settings, *, reminder: int = 0) -> EmailMessage:
-    """Return the mail of one change to one booking, or its `reminder`-th reminder; Hopeless without an address."""
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A change that waits for an answer, in two lines: what happened to which flight, and old → new times."""
+
+    headline: str
+    times: str
+
+
+def notice(told: Told) -> Notice:
+    """Return the change as the booking's page tells it in passing."""
+    day = i18n.short_day(told.now.departure) if told.now.departure.date() != told.was.departure.date() else ""
+    ends = (
+        (told.flight.origin.code, told.was.departure, told.now.departure, day),
+        (told.flight.destination.code, told.was.arrival, told.now.arrival, ""),
+    )
+    return Notice(told.headline, ", ".join(_moved(*end, gone=told.now.cancelled) for end in ends))
+
+
+def _moved(code: str, was: datetime, now: datetime, day: str, *, gone: bool) -> str:
+    old, new = i18n.clock_time(was), i18n.clock_time(now)
+    if gone or (old == new and not day):
+        return f"{code} {old}"
+    return f"{code} {old} → {' '.join(part for part in (day, new) if part)}"
+
+
+def change_mail(told: Told, settings: Settings, *, reminder: int = 0, files: Sequence[mail.File] = ()) -> EmailMessage:
+    """Return the mail of one change to one booking, or its `reminder`-th reminder; Hopeless without an address.
+
+    `files` are the papers as they stand now, where nothing is asked.
+    """
     one = told.one
     with i18n.speaking(one.locale):
         subject = told.headline if not reminder else _("Please answer: %(headline)s") % {"headline": told.headline}
@@ -161,12 +200,35 @@ def change_mail(told: Told, settings: Settings, *, reminder: int = 0) -> EmailMe
             template="flight_changed",
             identity=f"carrier_change.{one.id}.{reminder or ''}",
             locale=one.locale,
+            files=tuple(files),
             told=told,
             reference=one.reference,
             reminder=bool(reminder),
             choices=[choice_words(name) for name in told.choices],
             link=address(settings, one.reference),
         )
+
+
+def figure_words(kind: str, scope: str) -> tuple[str, str]:
+    """Return what a figure of what is owed is called, and what it decides."""
+    return {
+        ("answer", "any"): (
+            _("Asked from"),
+            _("Who lands later or leaves earlier by this much is asked, and may fly otherwise at no cost."),
+        ),
+        ("refund", "domestic"): (
+            _("Money back, domestic"),
+            _("Who lands later or leaves earlier by this much has a right to the whole price, within a country."),
+        ),
+        ("refund", "international"): (
+            _("Money back, international"),
+            _("Who lands later or leaves earlier by this much has a right to the whole price, across a border."),
+        ),
+        ("clock", "any"): (
+            _("Time to answer"),
+            _("After this long without an answer, what cannot be flown is refunded by itself."),
+        ),
+    }[kind, scope]
 
 
 def choice_words(choice: str) -> tuple[str, str]:
@@ -177,7 +239,7 @@ def choice_words(choice: str) -> tuple[str, str]:
             _("Choose another flight"),
             _("Same route and cabin, up to 14 days earlier or later, at no extra cost."),
         ),
-        "refund": (_("Have the money back"), _("In full, to where it came from.")),
+        "refund": (_("Have the money back"), _("For every flight not flown yet, to where it came from.")),
     }[choice]
 
 

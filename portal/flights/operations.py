@@ -22,7 +22,7 @@ from portal.flights.errors import AircraftTooSmall, FlightCancelled, FlightLeft,
 from portal.flights.forms import instants_of
 from portal.flights.queries import FlightView, flights_by_id
 from portal.flights.rules import Moved
-from portal.kit import audit
+from portal.kit import audit, clock
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.i18n import ngettext
@@ -151,9 +151,9 @@ def open_sale(session: Session, flight_id: int, *, actor_id: UUID | None) -> Non
 
 def carry_out(session: Session, flight_id: int, deed: Deed, *, actor_id: UUID | None) -> Done:
     """Do the deed, its sale closed first. Raises FlightCancelled, FlightLeft, AircraftTooSmall, and Invalid for times
-    or an aircraft that cannot be."""
+    or an aircraft that cannot be. A delay may be told until the flight lands: then it lands so much later."""
     close_sale(session, flight_id, actor_id=actor_id)
-    flight = _changeable(session, flight_id)
+    flight = _changeable(session, flight_id, in_the_air=deed.kind == "delay")
     moved = DEEDS[deed.kind](session, flight, deed)
     done = Done(told(flight), told(flight_of(session, flight_id)), tuple(moved))
     audit.record(
@@ -175,10 +175,16 @@ def new_times(flight: FlightView, deed: Deed) -> Times:
         if not timedelta(0) <= late <= LONGEST_DELAY:
             words = _("Please give a delay of up to 48 hours; for more, give new times or cancel the flight.")
             raise Invalid(errors=[FieldError("minutes", words)])
-        return Times(flight.departure_at + late, flight.arrival_at + late, flight.departure_local, flight.arrival_local)
+        leaves = flight.leaves_at if has_left(flight) else flight.departure_at + late
+        return Times(leaves, flight.arrival_at + late, flight.departure_local, flight.arrival_local)
     if deed.kind == "retime":
         return _retimed(flight, deed)
     return Times(flight.leaves_at, flight.lands_at, flight.departure_local, flight.arrival_local)
+
+
+def has_left(flight: FlightView) -> bool:
+    """True while a flight is in the air, as far as we know, and afterwards."""
+    return flight.leaves_at <= clock.now()
 
 
 def room_for(session: Session, flight: FlightView, deed: Deed) -> list[Fitting]:
@@ -217,11 +223,12 @@ def flight_of(session: Session, flight_id: int) -> FlightView:
     return found[flight_id]
 
 
-def _changeable(session: Session, flight_id: int) -> FlightView:
+def _changeable(session: Session, flight_id: int, *, in_the_air: bool = False) -> FlightView:
     flight = flight_of(session, flight_id)
     if flight.status == "cancelled":
         raise FlightCancelled(_("It stays so; add another flight instead."))
-    if session.scalar(text("select :leaves <= now()"), {"leaves": flight.leaves_at}):
+    until = flight.lands_at if in_the_air else flight.leaves_at
+    if session.scalar(text("select :until <= now()"), {"until": until}):
         raise FlightLeft(_("What has left can no longer be changed."))
     return flight
 
@@ -229,7 +236,8 @@ def _changeable(session: Session, flight_id: int) -> FlightView:
 def _delay(session: Session, flight: FlightView, deed: Deed) -> Sequence[Moved]:
     times = new_times(flight, deed)
     late = {"leaves": times.departure_at, "lands": times.arrival_at}
-    session.execute(ESTIMATE, {"id": flight.id, **(late if deed.minutes else {"leaves": None, "lands": None})})
+    stands = not deed.minutes and not has_left(flight)
+    session.execute(ESTIMATE, {"id": flight.id, **({"leaves": None, "lands": None} if stands else late)})
     return ()
 
 

@@ -79,10 +79,10 @@ def booking(request: Request) -> Response:
     return render(request, "trips/booking.html", block="booking", **shown, changed_by_airline=changed)
 
 
-def changed_by_airline(request: Request, view: BookingView) -> int:
-    """Return how many changes wait for an answer. Who knows stands above this room: the app hands the question down."""
+def changed_by_airline(request: Request, view: BookingView) -> tuple[Any, ...]:
+    """Return the changes that wait for an answer. Who knows stands above this room: the app hands the question down."""
     with db.reading() as session:
-        return int(request.app.state.changed_by_airline(session, view.id))
+        return tuple(request.app.state.changed_by_airline(session, view.id))
 
 
 def fault_of(request: Request, view: BookingView) -> rules.Fault:
