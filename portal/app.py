@@ -34,6 +34,7 @@ import portal.checkin.api
 import portal.checkin.pages
 import portal.disruptions.api
 import portal.disruptions.pages
+import portal.disruptions.ruling
 import portal.disruptions.queries
 import portal.factors.pages
 import portal.flights.api
@@ -111,6 +112,7 @@ ROUTES: list[BaseRoute] = [
     *portal.trail.pages.routes,
     *portal.watches.pages.routes,
     *portal.disruptions.pages.routes,
+    *portal.disruptions.ruling.routes,
     *portal.checkin.pages.routes,
     *portal.seats.pages.routes,
     *portal.places.api.routes,
