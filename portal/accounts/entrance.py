@@ -28,7 +28,8 @@ from portal.kit.validation import nested, parse
 from portal.kit.web import Notice, Request, Viewer, errors_by_field, page, render, see_other
 
 YEAR = 365 * 86_400
-HALF, REMEMBERED = "half-way", "remembered"
+HALF, REMEMBERED, LINK = "half-way", "remembered", "link-provider"
+LINK_SECONDS = 600
 HALF_SECONDS = int(factor_rules.HALF_LASTS.total_seconds())
 REMEMBERED_SECONDS = int(factor_rules.REMEMBERED_LASTS.total_seconds())
 
@@ -175,7 +176,10 @@ def enter(request: Request, person: queries.Known, after: str, *, factor: bool) 
         fresh = service.sign_in(session, person, address=address, agent=agent, factor=factor)
         language = queries.likes(session, person.id).language
         _bring_along(request, session, person.id)
+        linked = _link(request, session, person)
     response = _welcome(request, person, after, factor)
+    if linked:
+        drop_cookie(request, response, LINK)
     set_cookie(request, response, "sign-in", fresh, int(rules.LONGEST.total_seconds()))
     guard.remember(request, response, person.email)
     if language:
@@ -188,6 +192,16 @@ def _welcome(request: Request, person: queries.Known, after: str, factor: bool) 
         return see_other(request, after or _home(person.role))
     why = _("Who works here signs in with a second step. Set it up now, and the back office opens.")
     return see_other(request, "/account/security/authenticator", Notice("warn", why))
+
+
+def _link(request: Request, session: Session, person: queries.Known) -> bool:
+    """Connect the account elsewhere that waits for its owner to sign in here in the way they always did."""
+    waiting = unsealed(request, LINK, LINK_SECONDS)
+    if not waiting or waiting["userId"] != str(person.id):
+        return False
+    return factors.link(
+        session, person.id, issuer=waiting["issuer"], subject=waiting["subject"], email=waiting["email"]
+    )
 
 
 def _bring_along(request: Request, session: Session, user_id: UUID) -> None:

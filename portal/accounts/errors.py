@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from portal.kit.errors import Conflict, Forbidden, NotFound, NotSignedIn, PortalError
+from portal.kit.errors import BadRequest, Conflict, Forbidden, NotFound, NotSignedIn, PortalError, Unavailable
 
 
 class WrongCredentials(NotSignedIn):
@@ -39,3 +39,15 @@ class WrongPassword(Forbidden):
     """The password that was asked for as proof is not the account's."""
 
     code, title = "wrong_password", "This is not your password"
+
+
+class ProviderAway(Unavailable):
+    """The place where somebody wants to sign in elsewhere does not answer, or not in time."""
+
+    code, title = "provider_away", "The other place does not answer at this moment"
+
+
+class ProviderRefused(BadRequest):
+    """What came back from elsewhere does not fit what was asked, or is not truly from there."""
+
+    code, title = "provider_refused", "Signing in there did not work"

@@ -97,6 +97,14 @@ class Login(Credentials):
     code: Annotated[str, StringConstraints(max_length=20)] | None = None
 
 
+class Newcomer(Wire):
+    """Somebody whom another place knows: a verified address, and such names as it has."""
+
+    email: Address
+    first_name: Annotated[str, StringConstraints(max_length=80)] = ""
+    last_name: Annotated[str, StringConstraints(max_length=80)] = ""
+
+
 class RegistrationForm(Registration):
     """The same from a page, which also remembers where to go afterwards."""
 

@@ -81,7 +81,7 @@ def second_form(request: Request) -> Response:
 def _second_page(request: Request, user_id: UUID, errors: Any, status: int) -> Response:
     with db.reading() as session:
         have = kept_factors.of(session, user_id)
-        person = queries.person(session, user_id)
+        person = queries.may_enter(session, user_id)
     must = person is not None and must_have_factor(request.settings, person.role)
     return render(
         request,
@@ -114,7 +114,7 @@ def second(request: Request) -> Response:
 
 def _second_done(request: Request, user_id: UUID, after: str) -> Response:
     with db.reading() as session:
-        person = queries.person(session, user_id)
+        person = queries.may_enter(session, user_id)
     if person is None:
         raise HalfWayLapsed()
     wanted = request.fields.get("remember") == "1" and not must_have_factor(request.settings, person.role)
@@ -160,7 +160,7 @@ def passkey_sign_in(request: Request) -> Response:
     try:
         with db.writing() as session:
             user_id = passkeys.recognise(session, request.settings, passkeys.SIGN_IN, _answer(request))
-            person = queries.person(session, user_id)
+            person = queries.may_enter(session, user_id)
     except (PasskeyRefused, OfferLapsed) as no:
         return sign_in_page(request, "", {"passkey": f"{no.title}."}, 422, after)
     if person is None:
@@ -198,7 +198,14 @@ def _confirm_page(request: Request, errors: Any, status: int, after: str) -> Res
         have = kept_factors.of(session, request.require().id)
     home = factor_rules.home(request.settings.base_url)
     return render(
-        request, "accounts/sign_in_again.html", status=status, have=have, errors=errors, next=after, home=home
+        request,
+        "accounts/sign_in_again.html",
+        status=status,
+        have=have,
+        errors=errors,
+        next=after,
+        home=home,
+        provider=request.settings.oidc_label,
     )
 
 

@@ -64,6 +64,12 @@ def person(session: Session, user_id: UUID) -> Known | None:
     return Known(*row) if row else None
 
 
+def may_enter(session: Session, user_id: UUID) -> Known | None:
+    """Return the person of that id unless their account is closed: a passkey or another place lets nobody in there."""
+    row = session.execute(select(*COLUMNS).where(User.id == user_id, User.closed_at.is_(None))).first()
+    return Known(*row) if row else None
+
+
 def person_by_email(session: Session, email: str) -> Known | None:
     """Return the person of that address, whatever its case."""
     row = session.execute(select(*COLUMNS).where(func.lower(User.email) == email.lower())).first()

@@ -31,7 +31,7 @@ from webauthn.helpers.structs import (
 
 from portal.factors import rules, service
 from portal.factors.errors import OfferLapsed, PasskeyKnown, PasskeyRefused, TooManyPasskeys, UnknownFactor
-from portal.factors.models import Passkey, SpentChallenge
+from portal.factors.models import Passkey
 from portal.kit import audit, clock, signing
 from portal.kit.settings import Settings
 
@@ -88,7 +88,7 @@ def register(session: Session, settings: Settings, user_id: UUID, *, answer: str
         )
     except MALFORMED:
         raise PasskeyRefused() from None
-    _spend(session, challenge)
+    service.spend(session, challenge.hex(), rules.CHALLENGE_LASTS)
     return _keep(session, user_id, made, name, [one.value for one in given.response.transports or []])
 
 
@@ -127,7 +127,7 @@ def recognise(session: Session, settings: Settings, purpose: str, answer: str, u
     if given.response.user_handle not in (None, b"", row.user_id.bytes):
         raise PasskeyRefused()
     count = _verified(settings, given, challenge, row)
-    _spend(session, challenge)
+    service.spend(session, challenge.hex(), rules.CHALLENGE_LASTS)
     rising = update(Passkey).where(Passkey.id == row.id, or_(Passkey.sign_count < count, Passkey.sign_count == 0))
     if session.scalar(rising.values(sign_count=count, used_at=clock.now()).returning(Passkey.id)) is None:
         raise PasskeyRefused()
@@ -201,10 +201,3 @@ def _answered(settings: Settings, purpose: str, user_id: UUID | None, given: Any
     if rules.read_challenge(key, f"{purpose} {user_id}", challenge, clock.now()) is None:
         raise OfferLapsed()
     return challenge
-
-
-def _spend(session: Session, challenge: bytes) -> None:
-    spent = {"fingerprint": challenge.hex(), "expires_at": clock.now() + rules.CHALLENGE_LASTS}
-    row = insert(SpentChallenge).values(spent).on_conflict_do_nothing()
-    if session.scalar(row.returning(SpentChallenge.fingerprint)) is None:
-        raise OfferLapsed()

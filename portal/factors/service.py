@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, update
@@ -274,6 +274,14 @@ def unlink(session: Session, user_id: UUID, identity_id: UUID) -> None:
     if issuer is None:
         raise UnknownFactor()
     audit.record(session, "identity.unlink", "user", user_id, actor_id=user_id, before={"issuer": issuer})
+
+
+def spend(session: Session, word: str, lasts: timedelta) -> None:
+    """Use up a word that may come once in the time that it lasts; raises OfferLapsed when it came before."""
+    spent = {"fingerprint": ids.fingerprint(word), "expires_at": clock.now() + lasts}
+    row = upsert(SpentChallenge).values(spent).on_conflict_do_nothing()
+    if session.scalar(row.returning(SpentChallenge.fingerprint)) is None:
+        raise OfferLapsed()
 
 
 # ── housekeeping ──────────────────────────────────────────────────────────────────────────────────────────

@@ -226,7 +226,7 @@ class Asked(OAuth2Request):  # type: ignore[misc]  # Authlib has no types
     """A request as Authlib reads it."""
 
     def __init__(self, request: Request, query: dict[str, str], form: dict[str, str]) -> None:
-        super().__init__(request.method, str(request.url), headers=dict(request.headers))
+        super().__init__(request.method, str(request.url), headers=request.headers)
         self.payload = BasicOAuth2Payload({**query, **form})
         self._args, self._form = query, form
 

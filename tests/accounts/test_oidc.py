@@ -216,9 +216,9 @@ def test_a_second_factor_is_asked_for_all_the_same(browser: TestClient) -> None:
 def test_an_account_that_is_there_is_connected_only_by_its_own_password(browser: TestClient) -> None:
     join(browser)
     assert away_and_back(browser, "/account/trips").headers["location"] == "/account/sign-in?next=%2Faccount%2Ftrips"
+    assert "Sign in once as always, and Example ID is connected." in said(browser)
     assert not known(browser)
     assert count(Identity) == 0
-    assert "Sign in once as always, and Example ID is connected." in said(browser)
     robin = Person(browser)
     assert robin.password("a wrong guess") is None
     assert count(Identity) == 0
@@ -257,9 +257,9 @@ def test_an_address_that_nobody_verified_leads_nowhere(
         join(browser)
     provider.behave(email_verified=claim)
     assert away_and_back(browser).headers["location"] == "/account/sign-in"
+    assert "no address that was confirmed there" in said(browser)
     assert not known(browser)
     assert (count(User), count(Identity)) == (int(there), 0)
-    assert "no address that was confirmed there" in said(browser)
     Person(browser).password()
     assert count(Identity) == 0
 
@@ -374,9 +374,12 @@ def test_a_provider_that_lies_signs_nobody_in(browser: TestClient, provider: Pro
     provider.behave(lie)
     answer = away_and_back(browser, "/account/trips")
     assert answer.headers["location"] == "/account/sign-in?next=%2Faccount%2Ftrips"
+    told = {"denied": "You did not sign in at Example ID.", "breaks off": "Example ID does not answer"}
+    assert told.get(lie, "Signing in at Example ID did not work. Nothing has changed") in said(browser)
     assert not known(browser)
     assert (count(User), count(Identity)) == (0, 0)
-    assert "Example ID" in said(browser)
+    provider.behave()  # honest again: nothing but the lie was in the way
+    assert away_and_back(browser, "/account/trips").headers["location"] == "/account/trips"
 
 
 @pytest.mark.parametrize("lie", ["away", "drips", "huge", "says to be another", "points inside"])
@@ -391,6 +394,9 @@ def test_a_provider_that_is_no_use_is_said_so_in_time(browser: TestClient, provi
         assert lie == "points inside" or answer.headers["location"] == "/account/sign-in"
     assert time.monotonic() - began < 12
     assert not known(browser)
+    oidc.forget()
+    provider.behave()
+    assert away_and_back(browser).headers["location"] == "/"
 
 
 def test_nobody_at_home_is_said_so(open_house: Settings) -> None:
