@@ -29,6 +29,15 @@ __all__ = [
 ]
 
 LAPSED = text("select status <> 'held' or expires_at <= clock_timestamp() from bookings where id = :id")
+PAYABLE = text(
+    """
+    select b.status <> 'held' or b.expires_at <= clock_timestamp() as over,
+           b.contact_email is not null and not exists (
+               select from passengers where booking_id = b.id and ticket_name is null) as named,
+           exists (select from payments where payable = b.id) as tried
+    from bookings b where b.id = :id
+    """
+)
 ACCESS = text("select id, reference, user_id from bookings where reference = :reference")
 
 
@@ -39,6 +48,15 @@ class Access:
     id: UUID
     reference: str
     user_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Payable:
+    """Whether a hold is over by the database's clock, whether all are named, whether anybody has tried to pay."""
+
+    over: bool
+    named: bool
+    tried: bool
 
 
 def booking_access(session: Session, reference: str) -> Access | None:
@@ -62,10 +80,9 @@ def is_over(session: Session, booking_id: UUID) -> bool:
     return bool(session.scalar(LAPSED, {"id": booking_id}))
 
 
-def has_unnamed(session: Session, booking_id: UUID) -> bool:
-    """True while a traveller of the booking has no name."""
-    unnamed = select(Passenger.id).where(Passenger.booking_id == booking_id, Passenger.ticket_name.is_(None))
-    return session.scalar(unnamed.limit(1)) is not None
+def before_paying(session: Session, booking_id: UUID) -> Payable:
+    """Return what decides whether the booking may be paid for; lock it first."""
+    return Payable(*session.execute(PAYABLE, {"id": booking_id}).one())
 
 
 def travel_days(session: Session, booking_id: UUID) -> list[date]:

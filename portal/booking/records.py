@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import bindparam, case, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from portal.booking import errors, rules
@@ -34,8 +34,19 @@ from portal.kit import ids, outbox
 from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
 from portal.payments import queries as payment_queries
+from portal.payments.models import Payment
 
 UNUSED = ("open", "checked_in")
+LOCK = (
+    select(Booking)
+    .where(Booking.reference == bindparam("wanted"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+PAYABLE = select(Payment.payable).where(Payment.id == bindparam("payment")).scalar_subquery()
+LOCK_FOR_PAYMENT = (
+    select(Booking).where(Booking.id == PAYABLE).with_for_update().execution_options(populate_existing=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +81,15 @@ class Plan:
 
 def locked(session: Session, reference: str) -> Booking:
     """Return the booking with its row locked; raises UnknownBooking."""
-    found = select(Booking).where(Booking.reference == ids.normal_reference(reference))
-    booking = session.scalar(found.with_for_update().execution_options(populate_existing=True))
+    booking = session.scalar(LOCK, {"wanted": ids.normal_reference(reference)})
     if booking is None:
         raise errors.UnknownBooking()
     return booking
+
+
+def locked_for_payment(session: Session, payment_id: UUID) -> Booking | None:
+    """Return the booking that a payment is for, with its row locked, or None."""
+    return session.scalar(LOCK_FOR_PAYMENT, {"payment": payment_id})
 
 
 def locked_amendment(session: Session, amendment_id: UUID) -> tuple[Booking, Amendment]:

@@ -25,8 +25,10 @@ from portal.kit import audit, clock, outbox
 from portal.kit.i18n import gettext as _
 from portal.kit.idempotency import KeyReused
 from portal.kit.money import Money
+from portal.kit.outbox import Draft
 from portal.payments import credits
 from portal.payments import service as payments
+from portal.payments.errors import UnknownPayment
 from portal.payments.models import Payment
 from portal.payments.rules import OPEN, UNDECIDED, Outcome
 from portal.pricing import promotions
@@ -206,16 +208,16 @@ def _part_back(session: Session, booking: Booking) -> UUID:
 
 def _held(session: Session, reference: str) -> Booking:
     booking = records.locked(session, reference)
-    _require_held(session, booking)
+    _require_held(booking, over=queries.is_over(session, booking.id))
     return booking
 
 
-def _require_held(session: Session, booking: Booking) -> None:
+def _require_held(booking: Booking, *, over: bool) -> None:
     if booking.status == "confirmed":
         raise errors.AlreadyPaid(_("It is paid and confirmed."))
     if booking.status == "cancelled":
         raise errors.NotHeld(_("This booking is cancelled."))
-    if queries.is_over(session, booking.id):
+    if over:
         raise _expired()
 
 
@@ -233,13 +235,14 @@ def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
     FlightClosed (no longer sold).
     """
     booking = records.locked(session, reference)
+    stands = queries.before_paying(session, booking.id)
     made = select(Payment).where(Payment.payable == booking.id).order_by(Payment.created_at)
-    attempts = session.scalars(made).all()
+    attempts = session.scalars(made).all() if stands.tried else []
     same = next((one for one in attempts if one.idempotency_key == wish.key), None)
     if same is not None:
         return same
     waiting = amending.require_payable(session, booking) if booking.status == "confirmed" else None
-    due = Money(_due(session, booking, waiting), booking.currency)
+    due = Money(_due(booking, waiting, stands), booking.currency)
     amount = rules.taken_of(due, wish.amount, partial=wish.partial)
     if amount is None:
         raise errors.PriceMismatch(balance=due, least=rules.least_of(due) if wish.partial else None)
@@ -275,7 +278,7 @@ def redeem_credit(session: Session, reference: str, wish: CreditCode) -> Payment
     if same is not None:
         return same
     waiting = amending.require_payable(session, booking) if booking.status == "confirmed" else None
-    due = Money(_due(session, booking, waiting), booking.currency)
+    due = Money(_due(booking, waiting, queries.before_paying(session, booking.id)), booking.currency)
     records.require_no_payment(session, booking)
     amount = wish.amount or Money(min(due.minor, credits.look(session, wish.credit).remaining_minor), due.currency)
     if amount.currency != due.currency or not 0 < amount.minor <= due.minor:
@@ -300,11 +303,11 @@ def _go_on(undecided: Payment, wish: PayWish, amount: Money) -> Payment:
     return undecided
 
 
-def _due(session: Session, booking: Booking, waiting: Amendment | None) -> int:
+def _due(booking: Booking, waiting: Amendment | None, stands: queries.Payable) -> int:
     if waiting is not None:
         return waiting.due_minor - waiting.paid_minor
-    _require_held(session, booking)
-    if booking.contact_email is None or queries.has_unnamed(session, booking.id):
+    _require_held(booking, over=stands.over)
+    if not stands.named:
         raise errors.NamesMissing(_("Every traveller needs a name before the booking can be paid."))
     return booking.total_minor - booking.paid_minor
 
@@ -325,8 +328,9 @@ def settle_payment(session: Session, payment_id: UUID, outcome: Outcome) -> Paym
     The payer's return, the check letter and the API all end here. Money for seats that are gone, or for a booking that
     is paid already, goes back at once, and the contact is told. Raises UnknownPayment.
     """
-    payable = payments.payable_of(session, payment_id)
-    booking = session.get_one(Booking, payable, with_for_update=True, populate_existing=True)
+    booking = records.locked_for_payment(session, payment_id)
+    if booking is None:
+        raise UnknownPayment()
     payment = payments.record(session, payment_id, outcome)
     if payment.state == "succeeded" and payment.applied_at is None:
         payments.apply(payment)
@@ -381,8 +385,11 @@ def _confirm(session: Session, booking: Booking, payment: Payment) -> int:
     booking.confirmed_at, booking.paid_minor = clock.now(), booking.paid_minor + payment.amount_minor
     flights = records.issue_tickets(session, booking)
     name = str(booking.id)
-    outbox.post(session, "booking.confirmed", key=name, queue="mail", bookingId=name)
-    outbox.post(session, "analytics.booking", key=name, bookingId=name)
+    outbox.post_all(
+        session,
+        Draft("booking.confirmed", {"bookingId": name}, name, "mail"),
+        Draft("analytics.booking", {"bookingId": name}, name),
+    )
     audit.record(
         session,
         "booking.confirmed",

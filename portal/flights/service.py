@@ -59,10 +59,21 @@ EXTEND = text(
     where holder = :holder and expires_at is not null and (:lapsed_too or expires_at > now()) returning expires_at
     """
 )
+# Claims first, then the cabins in order, all in one question: who waits for a cabin waits for nothing else of this.
 SELL = text(
     """
-    update seat_claims set expires_at = null where holder = :holder and expires_at is not null
-    returning flight_id, cabin, seats
+    with claims as (
+        update seat_claims set expires_at = null where holder = :holder and expires_at is not null
+        returning flight_id, cabin, seats
+    ), cabins as (
+        select c.flight_id, c.cabin, claims.seats from flight_cabins c join claims using (flight_id, cabin)
+        order by c.flight_id, c.cabin for update of c
+    ), moved as (
+        update flight_cabins c set held = c.held - cabins.seats, sold = c.sold + cabins.seats
+        from cabins where c.flight_id = cabins.flight_id and c.cabin = cabins.cabin and c.closed_at_sold is null
+        returning c.cabin
+    )
+    select (select count(*) from claims) as claims, (select count(*) from moved) as moved
     """
 )
 COUNT = text("select count(*) from seat_claims where holder = :holder")
@@ -146,12 +157,14 @@ def sell_claims(session: Session, *, holder: UUID, expected: int) -> None:
     """Turn the holder's held seats into sold ones; a second call changes nothing.
 
     A lapsed claim that nobody has retaken is sold all the same. Raises ClaimsLost when fewer than `expected` claims
-    (one per cabin and flight) are there, and SaleClosed, which is one, for a flight whose sale is closed.
+    (one per cabin and flight) are there, and SaleClosed, which is one, for a flight whose sale is closed; the caller's
+    transaction, or its savepoint, must be rolled back then.
     """
-    sold = session.execute(SELL, {"holder": holder}).all()
-    if len(sold) < expected and (session.scalar(COUNT, {"holder": holder}) or 0) < expected:
+    sold = session.execute(SELL, {"holder": holder}).one()
+    if sold.claims < expected and (session.scalar(COUNT, {"holder": holder}) or 0) < expected:
         raise ClaimsLost()
-    _move(session, ((row.flight_id, row.cabin, -row.seats, row.seats) for row in sold))
+    if sold.moved < sold.claims:
+        raise SaleClosed()
 
 
 def release_claims(session: Session, *, holder: UUID) -> None:

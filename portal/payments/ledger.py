@@ -97,7 +97,8 @@ def write(session: Session, key: str, kind: str, about: About, *, debit: str, cr
         for at, (account, amount) in enumerate(sides)
     ]
     told = {name: getattr(about, name) for name in ("payable", "payment_id", "refund_id", "credit_id")}
-    session.execute(WRITE, {"key": key, "kind": kind, "lines": json.dumps(lines), **told})
+    with session.no_autoflush:  # What the entry tells of is there; how it stands now may be written with what follows.
+        session.execute(WRITE, {"key": key, "kind": kind, "lines": json.dumps(lines), **told})
 
 
 def received(session: Session, payment: Payment) -> None:

@@ -8,6 +8,7 @@ number to keep. Because it plays another company, it opens its own transactions 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -41,7 +42,7 @@ ENDS = {
 def start(order: Order) -> Outcome:
     """Open a page on which a person pays `order`; the same order again is the same page."""
     with db.writing() as session:
-        return _told(_remember(session, order))
+        return _told(_remember(session, order, {"state": "open"}))
 
 
 def charge(order: Order, token: str) -> Outcome:
@@ -50,7 +51,7 @@ def charge(order: Order, token: str) -> Outcome:
     Raises GatewayAway for tok_timeout, whose charge succeeds later all the same.
     """
     with db.writing() as session:
-        row = _remember(session, order)
+        row = _remember(session, order, _ending(token))
         if row.state == "open":
             _play(row, token)
     return _answer(row)
@@ -118,7 +119,8 @@ def confirm(reference: str, *, yes: bool) -> SandboxCharge:
     return row
 
 
-def _remember(session: Session, order: Order) -> SandboxCharge:
+def _remember(session: Session, order: Order, ending: dict[str, Any]) -> SandboxCharge:
+    """Return the order's charge, locked: a new one with this ending, or the one that is there as it is."""
     values = {
         "id": f"ch_{ids.secret(18)}",
         "idempotency_key": order.key,
@@ -126,9 +128,13 @@ def _remember(session: Session, order: Order) -> SandboxCharge:
         "currency": order.currency,
         "description": order.description,
         "return_path": order.return_path,
-        "state": "open",
+        **ending,
     }
-    session.execute(insert(SandboxCharge).values(values).on_conflict_do_nothing())
+    made: SandboxCharge | None = session.scalar(
+        insert(SandboxCharge).values(values).on_conflict_do_nothing().returning(SandboxCharge)
+    )
+    if made is not None:
+        return made
     known = select(SandboxCharge).where(SandboxCharge.idempotency_key == order.key).with_for_update()
     row = session.scalars(known).one()
     if (row.amount_minor, row.currency) != (order.amount_minor, order.currency):
@@ -136,9 +142,15 @@ def _remember(session: Session, order: Order) -> SandboxCharge:
     return row
 
 
+def _ending(token: str) -> dict[str, Any]:
+    state, decline_code = ENDS.get(token, ("declined", "card_declined"))
+    answers_at = clock.now() + SILENCE if state == "processing" else None
+    return {"state": state, "decline_code": decline_code, "answers_at": answers_at}
+
+
 def _play(row: SandboxCharge, token: str) -> None:
-    row.state, row.decline_code = ENDS.get(token, ("declined", "card_declined"))
-    row.answers_at = clock.now() + SILENCE if row.state == "processing" else None
+    for field, value in _ending(token).items():
+        setattr(row, field, value)
 
 
 def _ripen(row: SandboxCharge, now: datetime) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,22 @@ from portal.payments.models import Credit, GatewayEvent, Payment, Refund
 from portal.payments.rules import FIRST_CHECK, Order, Outcome, RefundOrder, RefundOutcome, Word, next_state
 
 NEVER_ARRIVED = timedelta(minutes=2)
+BEGIN = select(Payment).from_statement(
+    text(
+        """
+        insert into payments (payable, purpose, amount_minor, currency, gateway, method, idempotency_key, return_url)
+        values (:payable, cast(:purpose as uuid), :amount_minor, :currency, :gateway, :method, :idempotency_key,
+            :return_url)
+        on conflict do nothing returning *
+        """
+    )
+)
+LOCK = (
+    select(Payment)
+    .where(Payment.id == bindparam("payment"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 def begin(
@@ -50,8 +66,7 @@ def begin(
         "method": method,
     }
     values |= {"idempotency_key": key, "gateway": gateway, "purpose": purpose, "return_url": return_url}
-    fresh = insert(Payment).values(values).on_conflict_do_nothing()
-    made: Payment | None = session.scalar(fresh.returning(Payment))
+    made: Payment | None = session.scalar(BEGIN, values)
     if made is not None:
         due = clock.now() + FIRST_CHECK
         outbox.post(session, "payment.check", key=str(made.id), not_before=due, paymentId=str(made.id))
@@ -108,21 +123,13 @@ def order(payment: Payment, *, description: str, return_path: str) -> Order:
     return Order(str(payment.id), *sum_of, description, return_path, payment.gateway)
 
 
-def payable_of(session: Session, payment_id: UUID) -> UUID:
-    """Return what the payment is for, without locking it; raises UnknownPayment."""
-    payable = session.scalar(select(Payment.payable).where(Payment.id == payment_id))
-    if payable is None:
-        raise UnknownPayment()
-    return payable
-
-
 def record(session: Session, payment_id: UUID, outcome: Outcome) -> Payment:
     """Write down what the gateway said and return the payment, locked. Hearing it again changes nothing.
 
     A charge that the gateway never heard of is abandoned once it can no longer be on its way. Another sum than was
     asked for pays nothing: it is put under review, for staff.
     """
-    payment = session.get(Payment, payment_id, with_for_update=True, populate_existing=True)
+    payment = session.scalar(LOCK, {"payment": payment_id})
     if payment is None:
         raise UnknownPayment()
     before, payment.state = payment.state, next_state(payment.state, _told(payment, outcome))

@@ -75,7 +75,7 @@ def run() -> Result:
                 _compare("all on one flight", services, script, port, tokens[:1], (spread[0], spread[0])),
             ]
     data = f"{FLIGHTS:,} flights of {SEATS:,} seats, {SPREAD:,} of them bought from; {CLIENTS} clients, jobs held back"
-    statements = sum(line.endswith((";", r"\gset booking_", r"\gset pay_")) for line in script.splitlines())
+    statements = sum(line.endswith((";", r"\gset pay_")) for line in script.splitlines())
     return Result("booking", data, figures, [f"pgbench: -M prepared, the {statements} statements of a purchase by API"])
 
 
@@ -179,17 +179,16 @@ def _scripted(statement: str, known: dict[str, str]) -> str:
     line = " ".join(statement.split()).replace(f"'{{{WATCHED}}}'", "array[:flight::int]")
     line = line.replace(f"'payment {known['pay_id']}'", "'payment ' || :pay_id::text")  # the ledger's key
     line = line.replace('"gateway:', "\"gateway' || ':' || '")  # or pgbench takes the account's name for a variable
-    if "jsonb_populate_recordset" in line:  # ids within a JSON text are put in from outside it
-        for name in ("flight_id", "flightId"):
-            line = line.replace(f'"{name}": {WATCHED}', f"\"{name}\": ' || :flight::text || '")
-        line = line.replace(f'"{known["passenger"]}"', "\"' || :passenger::text || '\"")
+    for name in ("flight_id", "flightId"):
+        line = line.replace(f'"{name}": {WATCHED}', f"\"{name}\": ' || :flight::text || '")
+    for name, value in known.items():  # what stands within a JSON text is put in from outside it
+        line = line.replace(f'"{value}"', f"\"' || :{name}::text || '\"")
     line = re.sub(rf"\b{WATCHED}\b", ":flight::int", line)
     for name, value in known.items():
         for spelling in (value, value.replace("-", "")):  # psycopg writes UUIDs without dashes
             line = line.replace(f"'{spelling}'", f":{name}")
-    for start, prefix in (("INSERT INTO payments", "pay_"),):
-        if line.startswith(start):  # the row's id comes from the server, and the next statements need it
-            return rf"{line} \gset {prefix}"
+    if line.startswith("insert into payments"):  # its id comes from the server, and the next statements need it
+        return rf"{line} \gset pay_"
     return f"{line};"
 
 

@@ -18,7 +18,7 @@ from tasks.handlers import HANDLERS
 from tasks.schedule import ROUNDS, Round, Timetable
 from tests.booking import makers
 
-POSTED = re.compile(r'outbox\.post\(\s*session,\s*"([^"]+)"')
+POSTED = re.compile(r'(?:outbox\.post\(\s*session,\s*|\bDraft\(\s*)"([^"]+)"')
 
 
 def test_every_kind_that_is_posted_is_handled() -> None:
