@@ -227,6 +227,7 @@ def retry_export(session: Session, export_id: UUID) -> None:
     if row.state != "failed":
         raise NothingToRetry()
     row.state, row.error, row.progress = "waiting", None, 0
+    audit.record(session, "export.retried", "export", export_id)
     outbox.post(session, "export.run", queue="exports", exportId=str(export_id))
 
 

@@ -92,6 +92,8 @@ def _step_through(session: Session, found: Scan, staff_id: UUID) -> Scan:
     assert made is not None
     boarded_at = session.scalar(BOARD, {"id": made.id, "by": staff_id})
     if boarded_at is not None:
+        told: dict[str, audit.Value] = {"pass": f"{made.flight_id}:{made.sequence_number}"}
+        audit.record(session, "checkin.boarded", "booking", found.reference, actor_id=staff_id, after=told)
         return replace(found, result="boarded", check_in=replace(made, boarded_at=boarded_at))
     again = queries.check_in_at(session, made.flight_id, made.sequence_number)
     if again is None:

@@ -264,7 +264,7 @@ def stream(session: Session, wish: Wish, *, most: int) -> Iterator[Entry]:
 
 
 def actions(session: Session) -> list[str]:
-    """Return the actions that the trail knows, by name; found by hopping along the newest 100,000 entries."""
+    """Return the actions that the trail knows, by name, as the newest 20,000 entries have them."""
     return list(session.scalars(ACTIONS))
 
 
@@ -285,5 +285,5 @@ NAMES = text(
     """  # noqa: S608 – made of our own words only
 )
 ACTIONS = text(
-    "select distinct action from (select action from audit_entries order by id desc limit 100000) e order by action"
+    "select distinct action from (select action from audit_entries order by id desc limit 20000) e order by action"
 )
