@@ -20,6 +20,7 @@ from alembic.config import Config
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from portal.accounts import queries as people
 from portal.accounts import service as accounts
 from portal.accounts.forms import Registration
 from portal.analytics import service as analytics
@@ -27,6 +28,7 @@ from portal.booking import queries as booking_queries
 from portal.booking.queries import Finding
 from portal.checkin import queries as checkin_queries
 from portal.disruptions import queries as disruption_queries
+from portal.factors import service as factors
 from portal.flights import service as flights
 from portal.flights.errors import TimetableRefused
 from portal.flights.forms import timetable_rows
@@ -125,6 +127,16 @@ def user_create(settings: Settings, given: argparse.Namespace) -> int:
     if made and not typed:
         print(f"Password, shown this once: {password}")
     return 0 if made else 1
+
+
+def user_reset_factors(settings: Settings, given: argparse.Namespace) -> int:
+    """Take the second step off an account whose owner has lost every way to it; they are told by mail."""
+    db.connect(settings)
+    with db.writing() as session:
+        person = people.person_by_email(session, given.email)
+        gone = factors.reset(session, person.id, actor_id=None) if person else 0
+    print(f"{given.email} signs in with the password alone now." if gone else f"{given.email} has no second step.")
+    return 0 if gone else 1
 
 
 def _typed_password(given: argparse.Namespace) -> str:
@@ -288,6 +300,8 @@ def parser() -> argparse.ArgumentParser:
     person.add_argument("--given-name", default="New")
     person.add_argument("--family-name", default="Colleague")
     person.add_argument("--password-stdin", action="store_true", help="read the password from the first line of input")
+    lost = _verb(user, "reset-factors", user_reset_factors)
+    lost.add_argument("--email", required=True)
     config = verbs.add_parser("config", help="look at the configuration").add_subparsers(dest="what", required=True)
     _verb(config, "check", config_check)
     return top

@@ -28,6 +28,7 @@ from portal.accounts.models import (
     User,
 )
 from portal.accounts.queries import Known
+from portal.factors import service as factors
 from portal.kit import audit, backoff, clock, i18n, ids, limits, outbox
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
@@ -128,6 +129,7 @@ def _count_guess(session: Session, settings: Settings, account: str, *, caller: 
     """Whether there is such an account is found out later, by the letter's handler: here the work is the same."""
     backoff.failed(settings, "caller", caller)
     if backoff.failed(settings, "account", lock):
+        audit.record(session, "sign_in.locked", "sign_in", "guessing", after={"email": audit.Personal(account)})
         outbox.post(session, "mail.account_locked", key=str(uuid4()), queue="mail", email=account, address=caller)
 
 
@@ -172,6 +174,8 @@ def sign_in(session: Session, person: Known, *, address: str, agent: str, factor
             agent=agent[:200],
         )
     )
+    told: dict[str, audit.Value] = {"device": rules.device_name(agent), "secondFactor": factor}
+    audit.record(session, "sign_in.browser", "user", person.id, actor_id=person.id, after=told)
     if _is_new(session, person.id, rules.browser_mark(agent, address), now) and "newSignIn" not in likes.muted:
         notice(session, person.id, "new_sign_in", device=rules.device_name(agent), address=address)
     return word
@@ -221,11 +225,15 @@ def end_sign_in(session: Session, user_id: UUID, sign_in_id: UUID) -> None:
 
 
 def end_all(session: Session, user_id: UUID, *, but_word: str | None = None, but_family: UUID | None = None) -> int:
-    """Sign the account out everywhere, programs too, but for one browser or program; returns how many browsers."""
+    """Sign the account out everywhere, programs too, but for one browser or program; returns how many browsers.
+
+    No browser is spared the second step any more.
+    """
     others = delete(SignIn).where(SignIn.user_id == user_id)
     if but_word is not None:
         others = others.where(SignIn.fingerprint != ids.fingerprint(but_word))
     tokens.revoke_all(session, user_id, but=but_family)
+    factors.forget(session, user_id)
     return len(session.scalars(others.returning(SignIn.id)).all())
 
 
@@ -329,4 +337,5 @@ def sweep(session: Session, now: datetime) -> int:
     gone = session.scalars(delete(SignIn).where(SignIn.expires_at <= now).returning(SignIn.fingerprint)).all()
     session.execute(delete(PendingAccount).where(PendingAccount.created_at <= now - timedelta(days=rules.CONFIRM_DAYS)))
     session.execute(delete(KnownBrowser).where(KnownBrowser.last_seen_at <= now - rules.LONGEST))
+    factors.sweep(session, now)
     return len(gone) + tokens.sweep(session, now)

@@ -119,7 +119,8 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
 
 def _refuse_half_a_provider(settings: Settings) -> None:
     if settings.oidc_issuer and not (settings.oidc_client_id and settings.oidc_client_secret):
-        raise ConfigurationError("PORTAL_OIDC_CLIENT_ID and _CLIENT_SECRET are missing, though PORTAL_OIDC_ISSUER is set.")
+        missing = "PORTAL_OIDC_CLIENT_ID or PORTAL_OIDC_CLIENT_SECRET is missing"
+        raise ConfigurationError(f"{missing}, though PORTAL_OIDC_ISSUER is set.")
     if settings.oidc_issuer and not settings.oidc_issuer.startswith("https://"):
         raise ConfigurationError("PORTAL_OIDC_ISSUER is not an https address; production signs nobody in without.")
 
