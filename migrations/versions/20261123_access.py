@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-
+    op.execute("alter table preferences drop constraint if exists ck_preferences_seat_known")
     op.create_table(
         "audit_seals",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -54,6 +54,26 @@ def upgrade() -> None:
     )
     op.create_index("ix_pending_accounts_created_at", "pending_accounts", ["created_at"], unique=False)
     op.create_index("ix_pending_accounts_email", "pending_accounts", [sa.literal_column("lower(email)")], unique=False)
+    op.create_table(
+        "sales_facts",
+        sa.Column("sold_on", sa.Date(), nullable=False),
+        sa.Column("origin", sa.String(length=3), nullable=False),
+        sa.Column("destination", sa.String(length=3), nullable=False),
+        sa.Column("cabin", sa.String(), nullable=False),
+        sa.Column("brand", sa.String(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("fact", sa.String(), nullable=False),
+        sa.Column("bookings", sa.Integer(), nullable=False),
+        sa.Column("passengers", sa.Integer(), nullable=False),
+        sa.Column("amount_minor", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "fact in ('cancelled', 'refunded', 'extra', 'seat', 'bag', 'meal', 'priority', 'insurance')",
+            name=op.f("ck_sales_facts_fact_known"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "sold_on", "origin", "destination", "cabin", "brand", "currency", "fact", name=op.f("pk_sales_facts")
+        ),
+    )
     op.create_table(
         "spent_challenges",
         sa.Column("fingerprint", sa.String(), nullable=False),
@@ -234,6 +254,8 @@ def upgrade() -> None:
     op.add_column("fare_classes", sa.Column("valid_from", sa.Date(), server_default="2026-01-01", nullable=False))
     op.add_column("fare_classes", sa.Column("valid_to", sa.Date(), nullable=True))
     op.drop_constraint(op.f("uq_fare_classes_cabin_position"), "fare_classes", type_="unique")
+    op.add_column("flight_days", sa.Column("ticketed", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("flight_days", sa.Column("no_shows", sa.Integer(), server_default="0", nullable=False))
     op.add_column("passengers", sa.Column("stays_off", sa.ARRAY(sa.Integer()), server_default="{}", nullable=False))
     op.add_column("payments", sa.Column("return_url", sa.String(), nullable=True))
     op.add_column(
@@ -257,6 +279,9 @@ def upgrade() -> None:
     )
     op.execute(
         """alter table fare_classes add constraint ck_fare_classes_valid_in_order CHECK (((valid_to IS NULL) OR (valid_to >= valid_from)))"""
+    )
+    op.execute(
+        """alter table preferences add constraint ck_preferences_seat_known CHECK (((seat)::text = ANY ((ARRAY['window'::character varying, 'aisle'::character varying, 'front'::character varying])::text[])))"""
     )
     op.execute("""
     create function audit_refuse() returns trigger language plpgsql as $$
@@ -399,6 +424,7 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     """)
     op.execute("alter table fare_brands drop constraint if exists ck_fare_brands_valid_in_order")
     op.execute("alter table fare_classes drop constraint if exists ck_fare_classes_valid_in_order")
+    op.execute("alter table preferences drop constraint if exists ck_preferences_seat_known")
     op.drop_column("users", "closed_at")
     op.drop_column("users", "password_changed_at")
     op.drop_column("users", "credentials_version")
@@ -412,6 +438,8 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_column("preferences", "keep_address")
     op.drop_column("payments", "return_url")
     op.drop_column("passengers", "stays_off")
+    op.drop_column("flight_days", "no_shows")
+    op.drop_column("flight_days", "ticketed")
     op.create_unique_constraint(
         op.f("uq_fare_classes_cabin_position"),
         "fare_classes",
@@ -457,6 +485,7 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_table("api_keys")
     op.drop_index(op.f("ix_spent_challenges_expires_at"), table_name="spent_challenges")
     op.drop_table("spent_challenges")
+    op.drop_table("sales_facts")
     op.drop_index("ix_pending_accounts_email", table_name="pending_accounts")
     op.drop_index("ix_pending_accounts_created_at", table_name="pending_accounts")
     op.drop_table("pending_accounts")
@@ -465,3 +494,6 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_table("erasures")
     op.drop_index("uq_audit_seals_entry_id", table_name="audit_seals")
     op.drop_table("audit_seals")
+    op.execute(
+        """alter table preferences add constraint ck_preferences_seat_known CHECK (((seat)::text = ANY ((ARRAY['window'::character varying, 'aisle'::character varying])::text[])))"""
+    )

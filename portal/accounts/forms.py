@@ -208,7 +208,7 @@ class PreferencesChange(Wire):
     """New preferences: what is not given stays, null means none."""
 
     home_airport: Airport | None = Field(None, description="IATA code")
-    seat: Literal["window", "aisle"] | None = None
+    seat: Literal["window", "aisle", "front"] | None = None
     meal: Literal["VGML", "VLML", "MOML", "KSML", "GFML", "DBML", "CHML"] | None = Field(None, description="IATA code")
     language: Annotated[str, StringConstraints(max_length=12)] | None = None
     notifications: Notifications | None = None

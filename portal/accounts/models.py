@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from portal.kit.model import Base
 
 ROLES = ("customer", "staff", "admin")
-SEATS = ("window", "aisle")
+SEATS = ("window", "aisle", "front")
 # IATA's codes for special meals (Passenger Services Conference Resolutions Manual).
 MEALS = ("VGML", "VLML", "MOML", "KSML", "GFML", "DBML", "CHML")
 NOTICES = ("checkIn", "fareAlerts", "newSignIn")

@@ -28,6 +28,7 @@ from portal.seats.forms import (
     extra_wishes,
     extras_wire,
     seat_map,
+    suggested,
 )
 from portal.seats.service import SeatWish
 
@@ -52,12 +53,19 @@ def seats(request: Request, query: SeatMapQuery) -> Response:
         view = _mine(request, session, query.reference)
         prices = queries.catalogue(session, view.currency)
         own = [seat for (at, _who), seat in seats_of(session, view.id).items() if at == flight.id]
-    terms = {
-        piece.cabin: rules.seat_term(piece, flight, clock.now())
+        wish = queries.liked(session, view)
+    flown = [
+        piece
         for piece in view.active_slices
         if any(one.id == flight.id for one in piece.flights) and rules.flight_closed(piece, flight, clock.now()) is None
-    }
-    return JSONResponse(seat_map(plan, prices, terms=terms, open_to_all=False, own=own).wire(), headers=PRIVATE)
+    ]
+    terms = {piece.cabin: rules.seat_term(piece, flight, clock.now()) for piece in flown}
+    out = seat_map(plan, prices, terms=terms, open_to_all=False, own=own)
+    for piece in flown:
+        cabin, term, party = plan.cabin(piece.cabin), terms[piece.cabin], view.flying(piece.position)
+        beside = rules.together(cabin, party, prices, term, own=own, wish=wish) if cabin else {}
+        out = out.model_copy(update={"suggestion": suggested(beside, prices, piece.cabin, term) or None})
+    return JSONResponse(out.wire(), headers=PRIVATE)
 
 
 @operation("Choose seats", body=SeatsIn, answer=BookingOut, errors=(SeatTaken, SeatUnknown, SeatNotAllowed, *NOT_NOW))

@@ -48,10 +48,19 @@ class CabinOut(Wire):
     rows: tuple[RowOut, ...]
 
 
+class SuggestedOut(Wire):
+    """A seat that we would give a traveller: beside the party, and as the account likes it."""
+
+    passenger_id: UUID
+    seat: str
+    price: MoneyWire | None
+
+
 class SeatMapOut(Wire):
-    """The cabins of a flight, from the nose."""
+    """The cabins of a flight, from the nose; `suggestion` seats the whole party of the booking that was named."""
 
     cabins: tuple[CabinOut, ...]
+    suggestion: tuple[SuggestedOut, ...] | None = None
 
 
 class SeatIn(Wire):
@@ -112,6 +121,15 @@ class ExtrasOut(Wire):
     products: tuple[ProductOut, ...]
     items: tuple[ItemOut, ...]
     balance: MoneyWire
+
+
+def suggested(seats: Mapping[UUID, Seat], prices: Catalogue, cabin: str, term: Term) -> tuple[SuggestedOut, ...]:
+    """Return a suggestion on the wire."""
+
+    def price(seat: Seat) -> MoneyWire | None:
+        return None if term == "no" else MoneyWire.of(rules.seat_price(prices, seat, cabin, term), prices.currency)
+
+    return tuple(SuggestedOut(passenger_id=who, seat=seat.name, price=price(seat)) for who, seat in seats.items())
 
 
 def seat_map(

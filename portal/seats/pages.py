@@ -112,7 +112,7 @@ def _map(request: Request, view: BookingView, at: int, chosen: Mapping[UUID, str
     with db.reading() as session:
         plan = seat_plan(session, flight.id)
         names = seats_of(session, view.id)
-        prices = queries.catalogue(session, view.currency)
+        prices, wish = queries.catalogue(session, view.currency), queries.liked(session, view)
     own = {who: seat for (flown, who), seat in _with_pending(view, names).items() if flown == flight.id}
     if isinstance(no, SeatTaken):
         chosen = {who: no.next_best or "" if seat == no.seat else seat for who, seat in chosen.items()}
@@ -124,7 +124,7 @@ def _map(request: Request, view: BookingView, at: int, chosen: Mapping[UUID, str
         "seats/map.html",
         status=no.status if no else 200,
         **_common(view, "seats"),
-        **_drawn(view, piece, plan, cabin, people, own, prices, term),
+        **_drawn(view, piece, plan, cabin, people, own, prices, term, wish),
         flights=[_step(view, names, n, way, current=n == at) for n, way in enumerate(_ways(view))],
         at=at,
         flight=flight,
@@ -144,15 +144,17 @@ def _drawn(
     own: Mapping[UUID, str],
     prices: Catalogue,
     term: rules.Term,
+    wish: rules.Liked,
 ) -> dict[str, Any]:
     if cabin is None:
-        return {"deck": None, "people": people, "suggestion": None}
+        return {"deck": None, "people": people, "suggestion": None, "likes": ""}
     price = told.pricer(prices, cabin.cabin, term)
-    beside = rules.together(cabin, view.flying(piece.position), prices, term, own=list(own.values()))
+    beside = rules.together(cabin, view.flying(piece.position), prices, term, own=list(own.values()), wish=wish)
     return {
         "deck": told.deck(plan, cabin, people, own.values(), price),
         "people": people,
         "suggestion": told.party(people, beside, price),
+        "likes": wish.seat if any(wish.seat in seat.features for seat in beside.values()) else "",
     }
 
 
@@ -173,7 +175,8 @@ def _extras(
     request: Request, view: BookingView, typed: Mapping[str, int] | None, errors: Mapping[str, str], *, status: int
 ) -> Response:
     with db.reading() as session:
-        slots = told.slots(view, queries.catalogue(session, view.currency), typed, clock.now())
+        wish = queries.liked(session, view)
+        slots = told.slots(view, queries.catalogue(session, view.currency), typed, clock.now(), wish)
     return render(
         request,
         "seats/extras.html",

@@ -8,15 +8,17 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from portal.accounts import queries as people
 from portal.booking.models import Amendment
 from portal.booking.queries import Finding
+from portal.booking.views import BookingView
 from portal.flights.models import Flight
 from portal.kit import clock
 from portal.kit.model import Base
 from portal.pricing.service import load_book
 from portal.seats import rules
 from portal.seats.models import ExtraProduct, SeatPrice
-from portal.seats.rules import Catalogue, Extra, SeatFare
+from portal.seats.rules import NOTHING_LIKED, Catalogue, Extra, Liked, SeatFare
 
 
 def catalogue(session: Session, currency: str) -> Catalogue:
@@ -24,6 +26,15 @@ def catalogue(session: Session, currency: str) -> Catalogue:
     fares = [SeatFare(**_values(row, SeatFare)) for row in session.scalars(select(SeatPrice))]
     extras = [Extra(**_values(row, Extra)) for row in session.scalars(select(ExtraProduct))]
     return rules.catalogue(fares, extras, load_book(session), currency=currency, on=clock.now().date())
+
+
+def liked(session: Session, view: BookingView) -> Liked:
+    """Return what the account that the booking belongs to likes; nothing for a guest's."""
+    owner = people.person(session, view.user_id) if view.user_id else None
+    if owner is None:
+        return NOTHING_LIKED
+    likes = people.likes(session, owner.id)
+    return rules.liked(likes.seat, likes.meal, (owner.given_name, owner.family_name), view)
 
 
 def currency_of(session: Session, flight_id: int) -> str:

@@ -23,6 +23,16 @@ from portal.pricing.rules import HOME_CURRENCY, PriceBook
 
 EXTRA_KINDS = frozenset(("bag", "meal", "priority", "insurance", "assistance"))
 Term = Literal["allowed", "penalty", "no"]
+# What accounts call meals (IATA), as the catalogue does; what it has not is not offered.
+LIKED_MEALS = {
+    "VGML": "meal-vegan",
+    "VLML": "meal-vegetarian",
+    "MOML": "meal-halal",
+    "KSML": "meal-kosher",
+    "GFML": "meal-glutenfree",
+    "CHML": "meal-child",
+}
+UNLIKED = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,21 +191,62 @@ def booking_closed(view: BookingView, now: datetime) -> str | None:
     }.get(view.status_at(now))
 
 
+@dataclass(frozen=True, slots=True)
+class Liked:
+    """What the booking's account likes, and which of its travellers it is: `seat` a feature, `meal` a code of ours."""
+
+    seat: str | None = None
+    meal: str | None = None
+    passenger_id: UUID | None = None
+
+
+NOTHING_LIKED = Liked()
+
+
+def liked(seat: str | None, meal: str | None, name: tuple[str, str], view: BookingView) -> Liked:
+    """Return what an account likes for this booking; it is the traveller of its name, or the only one there is."""
+    people = [one for one in view.active_passengers if one.takes_seat]
+    own = tuple(part.strip().casefold() for part in name)
+    same = [one for one in people if (one.given_name or "").casefold() == own[0] and own[1] == _family(one)]
+    mine = same if len(same) == 1 else people if len(people) == 1 else []
+    return Liked(seat, LIKED_MEALS.get(meal or ""), mine[0].id if mine else None)
+
+
+def _family(one: PassengerView) -> str:
+    return (one.family_name or "").strip().casefold()
+
+
 def together(
-    cabin: CabinPlan, party: Iterable[PassengerView], prices: Catalogue, term: Term, *, own: Collection[str] = ()
+    cabin: CabinPlan,
+    party: Iterable[PassengerView],
+    prices: Catalogue,
+    term: Term,
+    *,
+    own: Collection[str] = (),
+    wish: Liked = NOTHING_LIKED,
 ) -> dict[UUID, Seat]:
     """Return a seat for each traveller of the party, side by side where any row allows it, or nothing when it is full.
 
-    Their `own` seats count as free. Never by an exit; of equally near seats the cheapest; children sit between adults.
+    Their `own` seats count as free. Never by an exit; of equally near seats those with one as `wish` likes it, at its
+    price, then the cheapest; children sit between adults.
     """
     free = replace_own(cabin, own)
     people = seating_order([one for one in party if one.takes_seat])
 
     def cost(seat: Seat) -> int:
-        return 2 * seat_price(prices, seat, cabin.cabin, term) + ("middle" in seat.features)
+        unlike = wish.seat is not None and wish.seat not in seat.features
+        return UNLIKED * unlike + 2 * seat_price(prices, seat, cabin.cabin, term) + ("middle" in seat.features)
 
     found = suggest(free, len(people), may=lambda seat: "exit" not in seat.features, cost=cost)
-    return {one.id: seat for one, seat in zip(people, found, strict=True)} if found else {}
+    return {one.id: seat for one, seat in zip(people, _turned(people, found, wish), strict=True)} if found else {}
+
+
+def _turned(people: Sequence[PassengerView], found: list[Seat], wish: Liked) -> list[Seat]:
+    """Let the party sit down from the other side where that gives whose wish it is the seat they like."""
+    at = next((nth for nth, one in enumerate(people) if one.id == wish.passenger_id), None)
+    if at is None or wish.seat in found[at].features or wish.seat not in found[-1 - at].features:
+        return found
+    return found[::-1]
 
 
 def replace_own(cabin: CabinPlan, own: Collection[str]) -> CabinPlan:

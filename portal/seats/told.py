@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from portal.flights.queries import FlightView
 from portal.flights.rules import CabinPlan, Seat, SeatPlan
 from portal.kit.i18n import gettext as _
 from portal.seats import rules
-from portal.seats.rules import Catalogue, Extra, ExtraWish, Term
+from portal.seats.rules import NOTHING_LIKED, Catalogue, Extra, ExtraWish, Liked, Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +255,7 @@ class Slot:
     bought: int
     price_minor: int
     closed: str | None
+    liked: bool = False
 
     @property
     def wish(self) -> ExtraWish:
@@ -262,8 +263,17 @@ class Slot:
         return ExtraWish(self.product.code, self.passenger.id, self.place.flight_id, self.quantity)
 
 
-def slots(view: BookingView, prices: Catalogue, wanted: Mapping[str, int] | None, now: datetime) -> list[Slot]:
-    """Return every field of the extras page that fits its traveller; `wanted` is what was typed, by field."""
+def slots(
+    view: BookingView,
+    prices: Catalogue,
+    wanted: Mapping[str, int] | None,
+    now: datetime,
+    wish: Liked = NOTHING_LIKED,
+) -> list[Slot]:
+    """Return every field of the extras page that fits its traveller; `wanted` is what was typed, by field.
+
+    The meal of `wish` is chosen already where it costs nothing and no extra was chosen yet; one that costs is not.
+    """
     had = _quantities(view)
     found = []
     for product in prices.extras:
@@ -273,7 +283,14 @@ def slots(view: BookingView, prices: Catalogue, wanted: Mapping[str, int] | None
                     field = f"n.{product.code}.{who}.{nth}"
                     bought = had.get((product.code, passenger.id, place.flight_id), 0)
                     found.append(_slot(field, product, passenger, place, bought, wanted, now))
-    return found
+    fresh = wanted is None and view.status == "held" and not had
+    return [_liked(one, wish, fresh=fresh) for one in found]
+
+
+def _liked(one: Slot, wish: Liked, *, fresh: bool) -> Slot:
+    mine = (one.product.code, one.passenger.id) == (wish.meal, wish.passenger_id)
+    chosen = mine and fresh and not one.price_minor and one.closed is None
+    return replace(one, liked=mine, quantity=1 if chosen else one.quantity)
 
 
 def _slot(
@@ -339,6 +356,11 @@ class Meal:
     def closed(self) -> str | None:
         """Why none can be ordered any more, or None."""
         return self.slots[0].closed
+
+    @property
+    def liked(self) -> Slot | None:
+        """The one that this traveller's account likes, if it is on board."""
+        return next((one for one in self.slots if one.liked), None)
 
 
 def shelves(found: Iterable[Slot]) -> dict[str, list[Shelf]]:
