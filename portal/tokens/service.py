@@ -74,6 +74,8 @@ def issue(
             agent=agent[:200] or None,
         )
     )
+    if after is None:
+        audit.record(session, "sign_in.program", "user", user_id, actor_id=user_id, after={"program": str(family)})
     access = rules.access_token(settings, rules.Claims(user_id, role, family, began_at), now)
     return Tokens(access, word, settings.jwt_access_token_minutes * 60)
 
@@ -87,6 +89,7 @@ def redeem(session: Session, word: str) -> Redeemed | None:
         return None
     if row.used_at is not None:
         revoke_family(session, row.family)
+        audit.record(session, "sign_in.stolen", "user", row.user_id, after={"program": str(row.family)})
         return None
     row.used_at = clock.now()
     return Redeemed(row.user_id, row.family, row.began_at)
