@@ -19,9 +19,18 @@ def send_passes(settings: Settings, letter: Letter) -> None:
         desk = queries.desk(session, view) if view else None
     if desk is None or desk.view.status != "confirmed":
         return
-    message = service.passes_mail(desk, letter.payload["passes"], settings)
+    reseated = f".{letter.id}" if letter.kind == "checkin.reseated" else ""
+    message = service.passes_mail(desk, letter.payload["passes"], settings, reseated=reseated)
     if message is not None:
         deliver(settings, letter.kind, message)
+
+
+def tell_reseated(_: Settings, __: Letter) -> None:
+    """Have new passes mailed to whom the old ones no longer seat, some hundred a transaction."""
+    told = 1
+    while told:
+        with db.writing() as session:
+            told = service.tell_reseated(session)
 
 
 def settle_flights(_: Settings, __: Letter) -> None:
@@ -40,6 +49,8 @@ def forget_documents(_: Settings, __: Letter) -> None:
 
 HANDLERS: dict[str, Handler] = {
     "checkin.done": send_passes,
+    "checkin.reseated": send_passes,
+    "checkin.reprint": tell_reseated,
     "checkin.forget": forget_documents,
     "flights.settle": settle_flights,
 }

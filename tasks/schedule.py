@@ -38,6 +38,7 @@ ROUNDS = (
     Round("audit.seal", timedelta(minutes=1)),
     Round("audit.anchor", timedelta(days=1)),
     Round("audit.retire", timedelta(days=1)),
+    Round("checkin.reprint", timedelta(minutes=1)),
     Round("flights.settle", timedelta(minutes=10)),
     Round("accounts.sweep", timedelta(hours=6)),
     Round("privacy.erase", timedelta(hours=1)),

@@ -249,6 +249,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("actor_id is not null"),
     )
     op.create_index("ix_audit_entries_transaction", "audit_entries", ["transaction", "id"], unique=False)
+    op.add_column("check_ins", sa.Column("told_seat", sa.String(length=4), nullable=True))
     op.add_column("fare_brands", sa.Column("valid_from", sa.Date(), server_default="2026-01-01", nullable=False))
     op.add_column("fare_brands", sa.Column("valid_to", sa.Date(), nullable=True))
     op.add_column("fare_classes", sa.Column("valid_from", sa.Date(), server_default="2026-01-01", nullable=False))
@@ -283,6 +284,12 @@ def upgrade() -> None:
     op.execute(
         """alter table preferences add constraint ck_preferences_seat_known CHECK (((seat)::text = ANY ((ARRAY['window'::character varying, 'aisle'::character varying, 'front'::character varying])::text[])))"""
     )
+    op.execute("""
+insert into stale_days (kind, day)
+select 'sales', (confirmed_at at time zone 'UTC')::date from bookings where confirmed_at is not null
+union select 'flights', f.departs_on from flights f join boardings b on b.flight_id = f.id and b.settled_at is not null
+on conflict (kind, day) do update set marked_at = now()
+    """)
     op.execute("""
     create function audit_refuse() returns trigger language plpgsql as $$
     declare
@@ -450,6 +457,7 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_column("fare_classes", "valid_from")
     op.drop_column("fare_brands", "valid_to")
     op.drop_column("fare_brands", "valid_from")
+    op.drop_column("check_ins", "told_seat")
     op.drop_index("ix_audit_entries_transaction", table_name="audit_entries")
     op.drop_index(
         "ix_audit_entries_actor_id", table_name="audit_entries", postgresql_where=sa.text("actor_id is not null")

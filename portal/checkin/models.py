@@ -33,7 +33,7 @@ class CheckIn(Base):
     """One coupon that is checked in. A number is never given twice, not even after a check-in was undone.
 
     `seat` is the one on the pass as first handed out (null for an infant on a lap); the seat of the day is
-    named_seats', because an aircraft may be swapped.
+    named_seats', because an aircraft may be swapped. `told_seat` is the one on the newest pass that was mailed.
     """
 
     __tablename__ = "check_ins"
@@ -58,6 +58,7 @@ class CheckIn(Base):
     flight_id: Mapped[int] = mapped_column(ForeignKey("flights.id"))
     sequence_number: Mapped[int]
     seat: Mapped[str | None] = mapped_column(String(4))
+    told_seat: Mapped[str | None] = mapped_column(String(4))
     source: Mapped[str] = mapped_column(String(1), server_default="W")
     checked_in_at: Mapped[datetime] = mapped_column(server_default=func.now())
     checked_in_by: Mapped[UUID | None]

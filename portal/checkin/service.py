@@ -28,7 +28,7 @@ from portal.checkin.models import CheckIn, TravelDocument
 from portal.checkin.rules import CheckedIn, Desk, Document, Pick
 from portal.checkin.told import BoardingPass, boarding_passes
 from portal.flights.seating import SeatChoice, choose, seat_plan, seats_of
-from portal.kit import audit, grants, i18n, ids, mail, outbox
+from portal.kit import audit, clock, grants, i18n, ids, mail, outbox
 from portal.kit.errors import FieldError, Forbidden
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
@@ -56,6 +56,24 @@ OPEN_COUPON = text(
     """
 )
 PRINT_SEAT = text("update check_ins set seat = :seat where flight_id = :flight_id and passenger_id = :who")
+# Whose seat is no longer the one on the pass that was mailed: chosen again, or moved by a swap of the aircraft.
+RESEATED = text(
+    """
+    with moved as (
+        select c.id, n.seat, p.booking_id from check_ins c join passengers p on p.id = c.passenger_id
+        join flights f on f.id = c.flight_id join bookings b on b.id = p.booking_id
+        join named_seats n on n.flight_id = c.flight_id and n.occupant = c.passenger_id and n.tentative_until is null
+        where c.boarded_at is null and f.status = 'scheduled' and b.contact_email is not null
+          and f.departure_at between now() - interval '1 day' and now() + interval '3 days'
+          and coalesce(f.estimated_departure_at, f.departure_at) > now()
+          and n.seat <> coalesce(c.told_seat, c.seat)
+        order by p.booking_id, c.id limit 200 for update of c skip locked
+    )
+    update check_ins c set told_seat = moved.seat from moved where c.id = moved.id
+    returning moved.booking_id, c.flight_id || ':' || c.sequence_number, moved.seat
+    """
+)
+TELL_SEATS = text("update check_ins set told_seat = seat where flight_id = :flight_id and passenger_id = :who")
 FORGET = text(
     """
     delete from travel_documents d using passengers p, bookings b
@@ -255,9 +273,24 @@ def _seat_the_rest(session: Session, desk: Desk, flight_id: int, people: Sequenc
 
 
 def _tell(session: Session, desk: Desk, made: Sequence[Mapping[str, Any]], actor_id: UUID | None) -> None:
+    for row in made:
+        session.execute(TELL_SEATS, {"flight_id": row["flight_id"], "who": row["passenger_id"]})
     numbers = sorted(f"{row['flight_id']}:{row['sequence_number']}" for row in made)
     audit.record(session, "checkin.done", "booking", desk.view.reference, actor_id=actor_id, after={"passes": numbers})
     outbox.post(session, "checkin.done", key=numbers[0], queue="mail", bookingId=str(desk.view.id), passes=numbers)
+
+
+def tell_reseated(session: Session) -> int:
+    """Post a letter with the new passes for each booking whose seats are others than on its mailed ones; how many."""
+    moved: dict[UUID, list[tuple[str, str]]] = {}
+    for booking_id, number, seat in session.execute(RESEATED):
+        moved.setdefault(booking_id, []).append((number, seat))
+    for booking_id, rows in moved.items():
+        numbers = sorted(number for number, _seat in rows)
+        key = " ".join(sorted(f"{number}/{seat}" for number, seat in rows)) + f" {clock.now():%d%H%M}"
+        payload: dict[str, Any] = {"bookingId": str(booking_id), "passes": numbers}
+        outbox.post(session, "checkin.reseated", key=key, queue="mail", **payload)
+    return len(moved)
 
 
 def undo(session: Session, reference: str, check_in_id: UUID, *, now: datetime, actor_id: UUID | None = None) -> None:
@@ -326,8 +359,10 @@ def printable_passes(desk: Desk) -> list[BoardingPass]:
         return boarding_passes(desk, is_printable=paper.is_printable)
 
 
-def passes_mail(desk: Desk, numbers: Collection[str], settings: Settings) -> EmailMessage | None:
+def passes_mail(desk: Desk, numbers: Collection[str], settings: Settings, *, reseated: str = "") -> EmailMessage | None:
     """Return the mail that brings the passes of these numbers, attached; None when none of them is good any more.
+
+    `reseated` names the letter that tells of other seats than on the passes before.
 
     Raises Hopeless without an address.
     """
@@ -340,12 +375,18 @@ def passes_mail(desk: Desk, numbers: Collection[str], settings: Settings) -> Ema
         return mail.compose(
             settings,
             to=view.contact_email or "",
-            subject=_("Your boarding passes: %(city)s, %(day)s") % words,
+            subject=(
+                _("Your new seat: %(city)s, %(day)s") if reseated else _("Your boarding passes: %(city)s, %(day)s")
+            )
+            % words,
             template="boarding_passes",
-            identity=f"checkin.done.{view.id}.{min(numbers)}",
+            identity=f"checkin.done.{view.id}.{min(numbers)}{reseated}",
             locale=view.locale,
             files=(passes_pdf(passes, view, settings),),
             booking=view,
             passes=passes,
-            passes_url=grants.link(settings, view.reference, f"/bookings/{view.reference}/boarding-passes"),
+            reseated=bool(reseated),
+            passes_url=grants.link(
+                settings, view.reference, f"/bookings/{view.reference}/boarding-passes", to=view.contact_email
+            ),
         )

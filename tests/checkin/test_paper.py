@@ -196,6 +196,45 @@ def test_the_passes_come_by_mail_once_with_the_paper(settings: Settings, client:
     ]
 
 
+def test_another_seat_after_check_in_brings_a_new_pass_by_mail_once(settings: Settings) -> None:
+    settings = replace(settings, email_provider="file")
+    booking = makers.paid(settings, makers.leaving(), party=Party(2))
+    makers.check_in(booking)
+    handle(settings, "checkin.reprint")
+    assert mails(settings) == []
+    makers.check_in(booking, makers.everybody(booking, p1="22F"))
+    for _again in range(2):
+        handle(settings, "checkin.reprint")
+    assert waiting("checkin.reseated") == 1
+    handle(settings, "checkin.reseated")
+    (mail,) = mails(settings)
+    assert str(mail["Subject"]).startswith("Your new seat: Los Angeles")
+    text_ = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]  # every mail has one
+    assert "the one before is no longer right" in text_
+    assert "Annab Smith" in text_
+    assert "Annaa Smith" not in text_
+    (file,) = mail.iter_attachments()
+    (page,) = pages(file.get_payload(decode=True))  # type: ignore[arg-type]  # bytes
+    assert "022F" in read(page)[0][1]
+
+
+def test_a_seat_that_the_airline_moved_is_mailed_too_and_one_on_board_is_not(settings: Settings) -> None:
+    booking = makers.paid(settings, makers.leaving(), party=Party(2))
+    makers.check_in(booking)
+    with db.writing() as session:
+        session.execute(text("update named_seats set seat = '2' || seat"))
+        session.execute(text("update check_ins set boarded_at = now() + interval '1 hour' where sequence_number = 1"))
+    handle(settings, "checkin.reprint")
+    with db.reading() as session:
+        letters = session.scalars(select(Letter).where(Letter.kind == "checkin.reseated")).all()
+    assert [[one.rpartition(":")[2] for one in letter.payload["passes"]] for letter in letters] == [["2"]]
+
+
+def waiting(kind: str) -> int:
+    with db.reading() as session:
+        return session.scalar(text("select count(*) from letters where kind = :kind"), {"kind": kind}) or 0
+
+
 def test_an_undone_check_in_is_not_mailed(settings: Settings) -> None:
     settings = replace(settings, email_provider="file")
     booking = makers.paid(settings, makers.leaving())
