@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from portal.kit.errors import Forbidden, PortalError
-from portal.kit.validation import parse
+from portal.kit.validation import JSON, parse
 from portal.kit.web import UNSAFE, Request, View
 
 Door = TypeVar("Door", bound=Callable[..., Any])
@@ -72,7 +72,7 @@ class Operation:
         if self.query is not None:
             given["query"] = parse(self.query, self._query(request))
         if self.body is not None:
-            given["body"] = parse(self.body, {} if request.document is None else request.document)
+            given["body"] = parse(self.body, {} if request.document is None else request.document, context=JSON)
         return view(request, **given)
 
     def _query(self, request: Request) -> dict[str, Any]:

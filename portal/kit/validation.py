@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
@@ -15,26 +16,83 @@ from portal.kit.i18n import gettext as _
 T = TypeVar("T", bound=BaseModel)
 NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 DEEPEST = 20
+JSON = "json"
+Check: TypeAlias = Callable[[Any, ValidationInfo], Any]
+
+
+def _strengthen(node: Any, owner: type) -> None:
+    """Put a check before every date, number and truth of the owner's own fields; other models have theirs already."""
+    for key, inner in list(node.items() if isinstance(node, dict) else enumerate(node)):
+        if key in ("metadata", "serialization") or not isinstance(inner, dict | list):
+            continue
+        kind = inner.get("type") if isinstance(inner, dict) else None
+        if isinstance(kind, str) and kind in CHECKS:
+            node[key] = core_schema.with_info_before_validator_function(CHECKS[kind], cast(CoreSchema, inner))
+        elif kind != "model" or cast(Any, inner)["cls"] is owner:
+            _strengthen(inner, owner)
+
+
+def _written(pattern: re.Pattern[str]) -> Check:
+    def check(given: Any, _: ValidationInfo) -> Any:
+        if isinstance(given, int | float) or (isinstance(given, str) and not pattern.match(given.strip())):
+            raise PydanticCustomError("date_type", "not written as a date")
+        return given
+
+    return check
+
+
+def _whole(given: Any, info: ValidationInfo) -> Any:
+    if info.context == JSON and (isinstance(given, bool | str)):
+        raise PydanticCustomError("int_type", "not a whole number")
+    return given
+
+
+def _truth(given: Any, info: ValidationInfo) -> Any:
+    if info.context == JSON and not isinstance(given, bool):
+        raise PydanticCustomError("bool_type", "neither true nor false")
+    return given
+
+
+CHECKS: Mapping[str, Check] = {
+    "date": _written(re.compile(r"\d{4}-\d\d-\d\d$")),
+    "datetime": _written(re.compile(r"\d{4}-\d\d-\d\d")),
+    "int": _whole,
+    "bool": _truth,
+}
 
 
 class Wire(BaseModel):
-    """Base of everything that crosses a door: camelCase outside, snake_case inside, frozen, unknown fields refused."""
+    """Base of everything that crosses a door: camelCase outside, snake_case inside, frozen, unknown fields refused.
+
+    A date is one that is written as a date, and in JSON a whole number is a number: no kindness of pydantic's that our
+    own schema does not tell (it takes "0" for 1970, and false for nought).
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid", str_strip_whitespace=True
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return pydantic's own schema with our checks before what it would take too kindly."""
+        made = handler(source)
+        _strengthen(handler.resolve_ref_schema(made), cls)
+        return made
 
     def wire(self) -> dict[str, Any]:
         """Return the JSON form."""
         return self.model_dump(mode="json", by_alias=True)
 
 
-def parse(model: type[T], given: Any) -> T:
-    """Return `given` as `model`; raises Invalid, naming each wrong field by its path, in plain sentences."""
+def parse(model: type[T], given: Any, *, context: str | None = None) -> T:
+    """Return `given` as `model`; raises Invalid, naming each wrong field by its path, in plain sentences.
+
+    With the context JSON numbers and truths are not read out of texts, as they are for forms and queries.
+    """
     if unspeakable := list(_unspeakable(given, "")):
         raise Invalid(errors=[FieldError(path, _("Please use characters that can be typed.")) for path in unspeakable])
     try:
-        return model.model_validate(given)
+        return model.model_validate(given, context=context)
     except ValidationError as wrong:
         raise Invalid(errors=[_field_error(error) for error in wrong.errors(include_url=False)]) from None
 
@@ -102,5 +160,6 @@ def _sentence(kind: str) -> str | None:
         "int_parsing": _("Please give a whole number."),
         "int_type": _("Please give a whole number."),
         "int_from_float": _("Please give a whole number."),
+        "bool_type": _("Please say true or false."),
         "extra_forbidden": _("This field is not known here."),
     }.get(kind)
