@@ -26,7 +26,7 @@ from portal.kit.errors import (
 from portal.kit.examples import SAMPLES, sample
 from portal.kit.idempotency import KeyReused, StillRunning
 from portal.kit.openapi import Admission, Operation
-from portal.kit.replay import LONGEST_KEY, NEVER_KEPT
+from portal.kit.replay import LONGEST_KEY, NEVER_KEPT, AnswerLost
 from portal.kit.validation import Wire
 from portal.kit.web import UNSAFE
 
@@ -280,7 +280,7 @@ def _house_refusals(route: Route, op: Operation) -> list[type[PortalError]]:
     found += [Invalid] if op.body or op.query else []
     found += [NotFound] if ":" in route.path else []
     found += [TooLarge, UnsupportedMedia] if (route.methods or set()) & UNSAFE else []
-    return found + ([Invalid, StillRunning, KeyReused] if _header_parameters(route) else [])
+    return found + ([Invalid, StillRunning, KeyReused, AnswerLost] if _header_parameters(route) else [])
 
 
 def _promise(route: Route) -> str:
