@@ -48,11 +48,14 @@ FOR_STAFF = (
     "boarding:read",
     "boarding:write",
     "promotions:read",
+    "payments:read",
+    "payments:write",
     "jobs:read",
     "jobs:write",
     "audit:read",
+    "change-rules:read",
 )
-FOR_ADMIN = ("promotions:write",)
+FOR_ADMIN = ("promotions:write", "change-rules:write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +163,13 @@ def scope_words() -> dict[str, str]:
         "boarding:write": _("Scan boarding passes"),
         "promotions:read": _("Read promotions"),
         "promotions:write": _("Make and change promotions"),
+        "payments:read": _("Read the money that waits for somebody"),
+        "payments:write": _("Try refunds again, give credits"),
         "jobs:read": _("Read the jobs"),
         "jobs:write": _("Retry and drop jobs"),
         "audit:read": _("Read the audit trail"),
+        "change-rules:read": _("Read what travellers may choose when a flight changes"),
+        "change-rules:write": _("Change what travellers may choose when a flight changes"),
     }
 
 
