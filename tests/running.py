@@ -12,6 +12,7 @@ from pathlib import Path
 
 from deploy.local.child import Child
 from deploy.local.services import SmtpCatcher, TestServices, free_port
+from portal.kit import db, privileges
 from portal.kit.settings import ROOT
 
 
@@ -89,6 +90,7 @@ def running_portal(
         services = stack.enter_context(TestServices())
         if prepare is not None:
             prepare(services)
+            privileges.give(db.url_of(services.postgres.url), db.url_of(services.postgres.serving_url))
         portal = RunningPortal(services, folder, extra)
         stack.callback(portal.stop)
         portal.start()

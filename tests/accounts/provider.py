@@ -287,7 +287,7 @@ async def authorize(request: Request) -> Response:
     """A page with one button; pressing it (or `auto`) signs the user in and sends the browser back."""
     asked = await read(request)
     world.seen.append(str(request.url))
-    if request.method == "GET" and "auto" not in world.user:
+    if request.method == "GET" and not world.user.get("auto"):
         return HTMLResponse(
             '<!doctype html><html lang="en"><title>Example ID</title><h1>Example ID</h1>'
             f'<form method="post"><button>Go on as {world.user["email"]}</button></form>'
