@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 from portal.kit import ids
 from portal.kit.metrics import Gauge
 from portal.kit.outbox import IS_OPEN, QUEUES, STATES, Letter
-from portal.staff.forms import BookingsWish
+from portal.payments import queries as payments
+from portal.staff.forms import BookingsWish, Waiting
+from portal.trail import queries as trail_queries
 
 LARGEST_ID = 2**31 - 1
 COUNTED = 10_000
@@ -221,6 +223,21 @@ def _literal(words: str) -> str:
     return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
+def waiting_money(session: Session) -> Waiting:
+    """Return the money that waits for somebody: sums that fit no order, refunds not gone through, and the books."""
+    reviews, refunds = payments.under_review(session), payments.open_refunds(session)
+    known = bookings_of(session, {one.payable for one in reviews} | {one.payable for one in refunds})
+    references = {payable: reference for payable, (reference, _email) in known.items()}
+    return Waiting(reviews, refunds, payments.balances(session), references)
+
+
+def contact_of_refund(session: Session, refund_id: UUID) -> str | None:
+    """Return the address of the booking that a refund is for, if there are both."""
+    found = payments.refund(session, refund_id)
+    known = bookings_of(session, {found.payable}) if found else {}
+    return next((email for _reference, email in known.values()), None)
+
+
 def bookings_of(session: Session, ids_: Collection[UUID]) -> dict[UUID, tuple[str, str | None]]:
     """Return the reference and the contact of each booking that there is among these ids."""
     found = text("select id, reference, contact_email from bookings where id = any(:ids)")
@@ -235,7 +252,13 @@ def gauges(session: Session) -> list[Gauge]:
     overdue = session.scalars(select(func.extract("epoch", func.now() - func.min(Letter.next_try_at))).where(IS_OPEN))
     seats = session.execute(text("select coalesce(sum(held), 0), coalesce(sum(sold), 0) from flight_cabins")).one()
     statuses = ("held", "confirmed", "cancelled", "expired")
+    chain = trail_queries.chain(session)
     return [
+        Gauge(
+            "portal_audit_sealed", "Links of the audit trail's chain.", {"": chain.head.position if chain.head else 0}
+        ),
+        Gauge("portal_audit_waiting", "Entries of the audit trail that wait to be sealed.", {"": chain.waiting}),
+        Gauge("portal_audit_waiting_seconds", "How long the oldest of them has waited.", {"": chain.waiting_seconds}),
         Gauge("portal_bookings", "Bookings by status.", {s: by_status.get(s, 0) for s in statuses}, "status"),
         Gauge("portal_jobs", "Letters of the outbox by state.", {s: by_state.get(s, 0) for s in STATES}, "state"),
         Gauge(

@@ -12,8 +12,8 @@ from portal.kit.openapi import operation
 from portal.kit.web import Request, endpoint
 from portal.trail import queries
 from portal.trail.forms import EntryOut, TrailOut, TrailQuery
-from portal.trail.queries import Entry
 from portal.trail.rules import ERASED, address, whole
+from portal.trail.views import Entry
 
 LIST = "audit trail list"
 

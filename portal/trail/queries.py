@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -16,6 +15,7 @@ from portal.booking.queries import Finding
 from portal.kit.audit import digest
 from portal.trail.forms import Wish
 from portal.trail.rules import GENESIS, Head, link
+from portal.trail.views import Entry
 
 CHUNK = 5_000
 RECENT = 10_000
@@ -195,27 +195,6 @@ def broken_trail(session: Session) -> list[Finding]:
         *([Finding("the audit trail is whole", f"link {found.position}", str(found))] if found else []),
         *([Finding("the audit trail is sealed within the hour", "its tail", f"waits {late} s")] if late > 3600 else []),
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One deed as staff read it; `position` is its link in the chain, None until it is sealed."""
-
-    id: int
-    happened_at: datetime
-    actor_id: UUID | None
-    actor_email: str | None
-    role: str | None
-    means: str | None
-    action: str
-    thing: str
-    thing_id: str
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    personal: str | None
-    erased: bool
-    request_id: str | None
-    position: int | None
 
 
 FOUND = """

@@ -11,8 +11,8 @@ from urllib.parse import quote, urlencode
 
 from portal.kit import i18n
 from portal.kit.i18n import gettext as _
-from portal.trail.queries import Entry
 from portal.trail.rules import ERASED, Difference, address, differences, whole
+from portal.trail.views import Entry
 
 TRAIL = "/admin/audit"
 

@@ -38,6 +38,7 @@ def test_the_figures_are_those_of_the_database(machine: TestClient) -> None:
     assert lines['portal_bookings{status="confirmed"}'] == "1"
     assert lines['portal_bookings{status="held"}'] == "1"
     assert lines['portal_bookings{status="cancelled"}'] == "0"
+    assert lines["portal_audit_sealed"] == lines["portal_audit_waiting"] == "0"
     assert lines['portal_jobs{state="dead"}'] == "1"
     assert 89 <= float(lines["portal_jobs_overdue_seconds"]) < 120
     assert lines['portal_seats{state="held"}'] == "0"
