@@ -110,7 +110,8 @@ def reading() -> Iterator[Session]:
 
 
 def _pool(settings: Settings) -> dict[str, int]:
-    return {"pool_size": settings.database_pool, "max_overflow": 5, "pool_timeout": 5}
+    # What is bound to a statement may be a password's hash: an error that is logged does not tell it.
+    return {"pool_size": settings.database_pool, "max_overflow": 5, "pool_timeout": 5, "hide_parameters": True}
 
 
 def _options(*extra: str) -> dict[str, str | int]:

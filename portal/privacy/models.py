@@ -42,8 +42,8 @@ class DataCopy(Base):
 
 
 class Erasure(Base):
-    """A wish to be erased. The account is closed at once and erased when `due_at` has come; the row outlives it and says
-    nothing of whom it was.
+    """A wish to be erased. The account is closed at once and erased when `due_at` has come; the row outlives it and
+    says nothing of whom it was.
     """
 
     __tablename__ = "erasures"

@@ -170,14 +170,14 @@ def test_an_impossible_preference_is_named(client: TestClient, field: str, value
 
 def test_a_program_changes_only_what_it_gives(client: TestClient) -> None:
     mine = token(client)
-    nothing = {"homeAirport": None, "seat": None, "meal": None, "language": None}
-    both = {"checkIn": True, "fareAlerts": True}
+    nothing = {"homeAirport": None, "seat": None, "meal": None, "language": None, "keepAddress": True}
+    both = {"checkIn": True, "fareAlerts": True, "newSignIn": True}
     assert client.get("/api/me", headers=mine).json()["preferences"] == {**nothing, "notifications": both}
     change = {"preferences": {"seat": "window", "notifications": {"checkIn": False}}}
     told = client.patch("/api/me", json=change, headers=mine).json()
     assert told["firstName"] == "Robin"
     assert told["preferences"]["seat"] == "window"
-    assert told["preferences"]["notifications"] == {"checkIn": False, "fareAlerts": True}
+    assert told["preferences"]["notifications"] == {**both, "checkIn": False}
     told = client.patch("/api/me", json={"preferences": {"meal": "KSML"}}, headers=mine).json()["preferences"]
     assert (told["seat"], told["meal"], told["notifications"]["checkIn"]) == ("window", "KSML", False)
     told = client.patch("/api/me", json={"preferences": {"seat": None}}, headers=mine).json()["preferences"]

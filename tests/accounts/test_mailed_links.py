@@ -8,7 +8,8 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import DBAPIError
 from starlette.testclient import TestClient
 
 from portal.accounts import credentials, passwords
@@ -244,3 +245,9 @@ def test_old_seals_still_tell_their_age_by_our_clock(settings: Settings) -> None
     sealed = signing.seal(settings, "anything", [1])
     with clock.shifted(timedelta(hours=2)), pytest.raises(signing.Lapsed):
         signing.unseal(settings, "anything", sealed, max_age_seconds=3600)
+
+
+def test_an_error_of_the_database_tells_nothing_that_was_bound(settings: Settings) -> None:
+    with pytest.raises(DBAPIError) as failed, db.writing() as session:
+        session.execute(text("select cast(:secret as integer), 1 / 0"), {"secret": "12345"})
+    assert "12345" not in str(failed.value)

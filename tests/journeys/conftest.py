@@ -22,7 +22,12 @@ PICTURES = ROOT / "var" / "pictures"
 
 def prepare(services: TestServices) -> None:
     """Migrate and load the demo airline, as an operator would."""
-    environment = {**os.environ, "PORTAL_DATABASE_URL": services.postgres.url, "PORTAL_REDIS_URL": services.redis.url}
+    environment = {
+        **os.environ,
+        "PORTAL_DATABASE_URL": services.postgres.serving_url,
+        "PORTAL_DATABASE_OWNER_URL": services.postgres.url,
+        "PORTAL_REDIS_URL": services.redis.url,
+    }
     for verb in ("migrate", "demo"):
         command = [sys.executable, "-m", "portal.cli", verb]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Delete my account: closed at once, erased after the grace, bookings kept as the law wants, and a way back until then."""
+"""Delete my account: closed at once, erased after the grace, bookings kept as the law wants, a way back until then."""
 
 from __future__ import annotations
 
