@@ -109,12 +109,12 @@ GET POST    /account/confirm/passkey                                account
 GET         /account/security/second-step                               account
 GET POST    /account/security/authenticator                         account
 POST        /account/security/authenticator/name                    account
-POST        /account/security/authenticator/remove                  account
+POST        /account/security/authenticator/remove                  own
 GET         /account/security/passkeys/new                          account
 POST        /account/security/passkeys                              account
 POST        /account/security/passkeys/{id}/name                    own
 POST        /account/security/passkeys/{id}/remove                  own
-POST        /account/security/codes                                 account
+POST        /account/security/codes                                 own
 POST        /account/security/codes/file                            account
 POST        /account/security/browsers                              account
 POST        /account/security/browsers/{id}                         own
@@ -131,7 +131,7 @@ GET         /account/security                                       account
 GET POST    /account/password                                       account
 GET POST    /account/email                                          account
 POST        /account/devices/end                                    account
-POST        /account/devices/{id}/end                               own
+POST        /account/devices/{id}/end                               account
 GET         /account/privacy                                        account
 POST        /account/privacy/copies                                 account
 GET         /account/privacy/copies/{id}                            own
@@ -267,6 +267,10 @@ POST        /api/exports                                            staff
 GET         /api/exports/{id:uuid}                                  report
 GET         /api/exports/{id:uuid}/file                             report
 GET         /api/audit                                              staff
+GET         /api/admin/payments                                     staff
+POST        /api/admin/payments/credits                             staff
+POST        /api/admin/payments/refunds/{id:uuid}                   staff
+POST        /api/admin/payments/reviews/{id:uuid}                   staff
 GET         /api/admin/jobs                                         staff
 POST        /api/admin/jobs/{id:int}/retry                          staff
 POST        /api/admin/jobs/{id:int}/drop                           staff

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from portal.booking import amending
 from portal.booking.queries import booking_by_id
-from portal.kit import db
+from portal.booking.rules import OVER_KEPT
+from portal.kit import clock, db
 from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
 from portal.trips import service as trips
@@ -21,6 +22,14 @@ def lapse_amendments(_: Settings, __: Letter) -> None:
             ended = amending.lapse_amendments(session)
 
 
+def forget_amendments(_: Settings, __: Letter) -> None:
+    """Delete what was quoted half a year ago and never made, some hundred a transaction."""
+    gone = 1
+    while gone:
+        with db.writing() as session:
+            gone = amending.forget_over(session, before=clock.now() - OVER_KEPT)
+
+
 def mail_link(settings: Settings, letter: Letter) -> None:
     """Mail a link with which a guest may change the booking."""
     with db.reading() as session:
@@ -31,5 +40,6 @@ def mail_link(settings: Settings, letter: Letter) -> None:
 
 HANDLERS: dict[str, Handler] = {
     "amendments.lapse": lapse_amendments,
+    "amendments.forget": forget_amendments,
     "booking.link": mail_link,
 }

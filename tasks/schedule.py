@@ -31,6 +31,7 @@ class Round:
 ROUNDS = (
     Round("holds.expire", timedelta(seconds=30)),
     Round("amendments.lapse", timedelta(minutes=1)),
+    Round("amendments.forget", timedelta(days=1)),
     Round("waits.serve", timedelta(minutes=1)),
     Round("alerts.check", timedelta(minutes=10)),
     Round("check_in.remind", timedelta(minutes=10)),

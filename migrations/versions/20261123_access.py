@@ -227,6 +227,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_later_erasures_due_at"), "later_erasures", ["due_at"], unique=False)
     op.add_column("affected_bookings", sa.Column("items", sa.ARRAY(sa.Uuid()), server_default="{}", nullable=False))
+    op.create_index(
+        "ix_amendments_over",
+        "amendments",
+        ["expires_at"],
+        unique=False,
+        postgresql_where=sa.text("state in ('lapsed', 'withdrawn')"),
+    )
     op.add_column("audit_entries", sa.Column("role", sa.String(), nullable=True))
     op.add_column("audit_entries", sa.Column("means", sa.String(), nullable=True))
     op.add_column(
@@ -468,6 +475,9 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_column("audit_entries", "transaction")
     op.drop_column("audit_entries", "means")
     op.drop_column("audit_entries", "role")
+    op.drop_index(
+        "ix_amendments_over", table_name="amendments", postgresql_where=sa.text("state in ('lapsed', 'withdrawn')")
+    )
     op.drop_column("affected_bookings", "items")
     op.drop_index(op.f("ix_later_erasures_due_at"), table_name="later_erasures")
     op.drop_table("later_erasures")

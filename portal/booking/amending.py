@@ -8,10 +8,11 @@ are taken as everywhere: booking, amendment, payment, claims, cabins.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from portal.booking import applying, errors, queries, quotes, records
@@ -373,3 +374,22 @@ def _forget_quotes(session: Session) -> int:
         one.state = "lapsed"
     session.flush()
     return len(found)
+
+
+def forget_over(session: Session, *, before: datetime) -> int:
+    """Delete up to 500 changes that were never made and whose time was over before then; returns how many.
+
+    Those that somebody began to pay for stay, with the payments that name them.
+    """
+    gone = text(
+        """
+        delete from amendments where id in (
+            select a.id from amendments a where a.state in ('lapsed', 'withdrawn') and a.expires_at < :before
+              and not exists (select from payments p where p.purpose = a.id)
+              and not exists (select from charges c where c.amendment_id = a.id)
+              and not exists (select from booking_items i where i.amendment_id = a.id)
+            order by a.expires_at limit 500 for update skip locked
+        ) returning id
+        """
+    )
+    return len(session.execute(gone, {"before": before}).all())

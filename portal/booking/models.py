@@ -164,6 +164,7 @@ class Amendment(Base):
         UniqueConstraint("booking_id", "number"),
         Index("uq_amendments_idempotency_key", "booking_id", "idempotency_key", unique=True),
         Index("uq_amendments_paying", "booking_id", unique=True, postgresql_where=text("state = 'paying'")),
+        Index("ix_amendments_over", "expires_at", postgresql_where=text("state in ('lapsed', 'withdrawn')")),
         Index("ix_amendments_lapsing", "expires_at", postgresql_where=text("state in ('quoted', 'paying')")),
     )
 

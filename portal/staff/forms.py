@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
+from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from portal.booking.forms import MoneyWire
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
 from portal.kit.money import Money, digits
 from portal.kit.money import parse as parse_money
 from portal.kit.validation import Wire
+from portal.payments.queries import Balance, RefundView, ReviewView
 
 State = Literal["waiting", "handed", "running", "done", "failed", "dead", "dropped"]
 View = Literal["trouble", "waiting", "running", "done", "dropped"]
@@ -106,3 +110,107 @@ class BookingsWish(Wire):
     def ends(self) -> tuple[str, str] | None:
         """The airports of the route, if one is asked for."""
         return (self.route[:3].upper(), self.route[-3:].upper()) if self.route else None
+
+
+class Redo(Wire):
+    """How a refused refund is tried again: by its gateway, or as a travel credit."""
+
+    to: Literal["original", "credit"] = "original"
+
+
+class OpenRefundOut(Wire):
+    """Money that is to go back and has not yet; `problem` is why the gateway refused."""
+
+    id: UUID
+    reference: str | None
+    amount: MoneyWire
+    reason: str
+    status: Literal["pending", "failed", "succeeded"]
+    problem: str | None
+    tries: int
+    gateway: str
+    created_at: datetime
+
+
+class ReviewOut(Wire):
+    """A payment whose gateway took another sum than it was asked for."""
+
+    id: UUID
+    reference: str | None
+    asked: MoneyWire
+    taken: MoneyWire
+    gateway: str
+    gateway_reference: str | None
+    returned: bool
+    created_at: datetime
+
+
+class BalanceOut(Wire):
+    """What an account of the ledger stands at."""
+
+    account: str
+    balance: MoneyWire
+    entries: int
+
+
+class MoneyOut(Wire):
+    """The money that waits for somebody, and the books."""
+
+    refunds: tuple[OpenRefundOut, ...]
+    reviews: tuple[ReviewOut, ...]
+    balances: tuple[BalanceOut, ...]
+
+
+class GivenOut(Wire):
+    """A travel credit that was given; the code is told this once."""
+
+    code: str
+    amount: MoneyWire
+
+
+class Waiting(NamedTuple):
+    """What waits for somebody; `references` are the bookings that it is for."""
+
+    reviews: Sequence[ReviewView]
+    refunds: Sequence[RefundView]
+    balances: Sequence[Balance]
+    references: Mapping[UUID, str]
+
+
+def money_out(found: Waiting) -> MoneyOut:
+    """Return it as programs read it."""
+    return MoneyOut(
+        refunds=tuple(_refund(one, found.references.get(one.payable)) for one in found.refunds),
+        reviews=tuple(_review(one, found.references.get(one.payable)) for one in found.reviews),
+        balances=tuple(
+            BalanceOut(account=one.account, balance=MoneyWire.of(one.minor, one.currency), entries=one.entries)
+            for one in found.balances
+        ),
+    )
+
+
+def _refund(one: RefundView, reference: str | None) -> OpenRefundOut:
+    return OpenRefundOut(
+        id=one.id,
+        reference=reference,
+        amount=MoneyWire.of(one.amount_minor, one.currency),
+        reason=one.reason,
+        status=one.state,
+        problem=one.problem,
+        tries=one.tries,
+        gateway=one.gateway,
+        created_at=one.created_at,
+    )
+
+
+def _review(one: ReviewView, reference: str | None) -> ReviewOut:
+    return ReviewOut(
+        id=one.id,
+        reference=reference,
+        asked=MoneyWire.of(one.amount_minor, one.currency),
+        taken=MoneyWire.of(one.told_minor, one.told_currency),
+        gateway=one.gateway,
+        gateway_reference=one.gateway_reference,
+        returned=one.returned,
+        created_at=one.created_at,
+    )

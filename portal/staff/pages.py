@@ -21,7 +21,6 @@ from portal.kit.i18n import ngettext
 from portal.kit.metrics import CONTENT_TYPE, exposition
 from portal.kit.validation import parse
 from portal.kit.web import Notice, Request, Viewer, errors_by_field, page, render, see_other
-from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.staff import queries, rules, service
 from portal.staff.forms import BookingsWish, CreditWish, JobsWish
@@ -213,20 +212,13 @@ def money(request: Request) -> Response:
 
 def _money(request: Request, errors: dict[str, str], code: str, *, status: int) -> Response:
     with db.reading() as session:
-        reviews, refunds = payment_queries.under_review(session), payment_queries.open_refunds(session)
-        balances = payment_queries.balances(session)
-        payables = {one.payable for one in reviews} | {one.payable for one in refunds}
-        known = queries.bookings_of(session, payables)
-    references = {payable: reference for payable, (reference, _email) in known.items()}
+        found = queries.waiting_money(session)
     typed = {name: "" if code else request.fields.get(name, "") for name in ("email", "amount")}
     return render(
         request,
         "staff/payments.html",
         status=status,
-        reviews=reviews,
-        refunds=refunds,
-        balances=balances,
-        references=references,
+        **found._asdict(),
         errors=errors,
         typed=typed,
         code=code,
@@ -251,9 +243,7 @@ def redo_refund(request: Request) -> Response:
     viewer, refund_id = _staff(request), _named(request)
     as_credit = request.fields.get("to") == "credit"
     with db.reading() as session:
-        refund = payment_queries.refund(session, refund_id)
-        contact = queries.bookings_of(session, {refund.payable}) if refund else {}
-    owner = next((email for _reference, email in contact.values()), None)
+        owner = queries.contact_of_refund(session, refund_id)
     try:
         with db.writing() as session:
             to = "credit" if as_credit else "original"

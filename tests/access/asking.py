@@ -36,8 +36,8 @@ WHERE: tuple[tuple[str, dict[str, str]], ...] = (
     (r"/account/watches/alerts/|/api/me/alerts/", {"id": "alert"}),
     (r"(/api)?(/admin)?/exports/", {"id": "export"}),
     (r"(/api)?/admin/jobs/", {"id": "job"}),
-    (r"/admin/payments/refunds/", {"id": "refund"}),
-    (r"/admin/payments/reviews/", {"id": "review"}),
+    (r"(/api)?/admin/payments/refunds/", {"id": "refund"}),
+    (r"(/api)?/admin/payments/reviews/", {"id": "review"}),
     (r"/admin/prices/", {"table": "=taxes", "row": "price"}),
     (r"(/api)?/admin/promotions/", {"code": "promotion"}),
     (r"(/api)?/admin/flights/|/api/flights/", {"publicId": "flight", "flightId": "flight"}),
@@ -62,6 +62,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/bookings/{reference}/check-ins"): [{"passengerId": NOBODY, "flightId": NOBODY}],
     ("POST", "/api/bookings/{reference}/carrier-changes/{id:uuid}"): {"choice": "accept"},
     ("POST", "/bookings/{reference}/changes-by-airline"): lambda facts: {"change": str(facts["change"])},
+    ("POST", "/account/security/passkeys/{id}/name"): {"name": "Telephone"},
     ("PUT", "/api/me/travellers/{id}"): TRAVELLER,
     ("POST", "/account/travellers/{id}"): TRAVELLER,
 }

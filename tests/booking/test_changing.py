@@ -14,9 +14,11 @@ from portal.booking.models import Amendment, Booking
 from portal.flights.errors import SoldOut
 from portal.flights.models import Flight
 from portal.kit import db
+from portal.kit.outbox import Letter
 from portal.kit.settings import Settings
 from portal.pricing.rules import Party
 from portal.search.rules import Offer
+from tasks.handlers import HANDLERS
 from tests import world
 from tests.booking import makers
 from tests.booking.test_cancelling import FAMILY, TWO, cancel, seen, sold, there_and_back
@@ -219,3 +221,25 @@ def test_the_price_of_a_change_is_of_who_flies_that_direction(settings: Settings
     due = quote(booking, target)
     assert due.penalty_minor == 7_500
     assert {line["passenger_id"] for line in due.lines} == {str(seen(booking).passengers[1].id)}
+
+
+def test_what_was_never_made_is_forgotten_after_half_a_year_and_what_was_paid_for_stays(settings: Settings) -> None:
+    old, new = makers.flight(), later(fare_minor=30_000)
+    tried, paid_for = sold(settings, old), sold(settings, old)
+    for booking in (tried, paid_for):
+        change(booking, offer(settings, new))
+    makers.settled(makers.begun(paid_for), "declined")
+    with db.writing() as session:
+        session.execute(text("update amendments set expires_at = now() - interval '1 second'"))
+    for _again in range(2):
+        with db.writing() as session:
+            amending.lapse_amendments(session)
+    kept = "select count(*) from amendments where state = 'lapsed'"
+    HANDLERS["amendments.forget"](settings, Letter(kind="amendments.forget", payload={}))
+    assert makers.one(kept) == 2
+    with db.writing() as session:
+        session.execute(text("update amendments set expires_at = now() - interval '181 days'"))
+    HANDLERS["amendments.forget"](settings, Letter(kind="amendments.forget", payload={}))
+    assert makers.one(kept) == 1
+    assert makers.one("select booking_id from amendments") == paid_for.id
+    assert makers.broken() == []

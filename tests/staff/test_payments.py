@@ -121,3 +121,63 @@ def test_staff_give_a_credit_and_see_its_code_once(signed_in: Who) -> None:
         assert next(iter(wrong.values())) in refused.text
     assert makers.one("select count(*) from credits") == 1
     assert makers.broken() == []
+
+
+API = "/api/admin/payments"
+Tokens = dict[str, dict[str, str]]
+
+
+def test_programs_of_staff_see_the_same_and_nobody_else_s_do(client: TestClient, tokens: Tokens, refused: UUID) -> None:
+    told = client.get(API, headers=tokens["staff"]).json()
+    (one,) = told["refunds"]
+    assert (one["id"], one["status"]) == (str(refused), "failed")
+    assert one["reference"] == makers.one("select reference from bookings where status = 'expired'")
+    assert "cannot give back" in one["problem"]
+    assert {balance["account"] for balance in told["balances"]} >= {"customers", "refunds_due"}
+    assert client.get(API).status_code == 401
+    assert client.get(API, headers=tokens["customer"]).status_code == 403
+
+
+def test_a_program_tries_a_refund_again(client: TestClient, tokens: Tokens, settings: Settings, refused: UUID) -> None:
+    with db.writing() as session:
+        session.execute(text("update sandbox_charges set state = 'succeeded', amount_minor = 9999999"))
+    door = f"{API}/refunds/{refused}"
+    answer = client.post(door, json={}, headers=tokens["staff"])
+    assert (answer.status_code, answer.json()["refunds"][0]["status"]) == (200, "pending")
+    send(settings)
+    assert makers.one("select state from refunds") == "succeeded"
+    again = client.post(door, json={"to": "credit"}, headers=tokens["staff"])
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_redo")
+
+
+def test_a_program_makes_a_refund_a_credit(client: TestClient, tokens: Tokens, refused: UUID) -> None:
+    done = client.post(f"{API}/refunds/{refused}", json={"to": "credit"}, headers=tokens["admin"])
+    assert (done.status_code, done.json()["refunds"]) == (200, [])
+    assert makers.one("select owner_email from credits") == "anna@example.com"
+    assert makers.broken() == []
+
+
+def test_a_program_sends_back_what_fits_no_order(client: TestClient, tokens: Tokens, settings: Settings) -> None:
+    payment = makers.begun(makers.named(settings, makers.offer(settings, makers.flight())))
+    with db.writing() as session:
+        service.record(session, payment, Outcome("succeeded", "ch_1", taken=Money(777, "EUR")))
+    (seen,) = client.get(API, headers=tokens["staff"]).json()["reviews"]
+    assert (seen["taken"], seen["returned"]) == ({"amount": "7.77", "currency": "EUR"}, False)
+    done = client.post(f"{API}/reviews/{payment}", headers=tokens["staff"]).json()["reviews"]
+    assert [one["returned"] for one in done] == [True]
+    assert client.post(f"{API}/reviews/{uuid4()}", headers=tokens["staff"]).status_code == 404
+
+
+def test_a_program_gives_a_credit(client: TestClient, tokens: Tokens) -> None:
+    given = {"email": "anna@example.com", "amount": "50.00"}
+    answer = client.post(f"{API}/credits", json=given, headers=tokens["staff"])
+    assert answer.status_code == 201
+    worth = {"amount": "50.00", "currency": "USD"}
+    assert answer.json() == {"code": makers.one("select code from credits"), "amount": worth}
+    no = client.post(f"{API}/credits", json={**given, "amount": "5000.01"}, headers=tokens["staff"])
+    assert (no.status_code, no.json()["errors"][0]["pointer"]) == (422, "/amount")
+    assert client.post(f"{API}/credits", json=given, headers=tokens["customer"]).status_code == 403
+
+
+def test_every_page_of_staff_leads_to_the_money(signed_in: Who) -> None:
+    assert f'href="{PAGE}"' in signed_in("staff").get("/admin/jobs").text
