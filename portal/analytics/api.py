@@ -16,15 +16,18 @@ from portal.analytics.forms import (
     DemographicsOut,
     ExportOut,
     ExportWish,
+    FactOut,
     FiguresOut,
     Filters,
     GroupsOut,
     MoneyOut,
+    NoShowsOut,
     Question,
     SummaryOut,
     TimeQuestion,
 )
-from portal.analytics.rules import Figures, Scope
+from portal.analytics.models import EXTRAS
+from portal.analytics.rules import Aftermath, Figures, Scope
 from portal.analytics.sheets import MEDIA
 from portal.kit import cache, clock, db, ids
 from portal.kit.errors import Forbidden, NotSignedIn
@@ -107,6 +110,7 @@ def summary(request: Request, query: Filters) -> Response:
         scope = _scope(request, session, query)
         now, before = queries.total(session, scope), queries.total(session, scope.before())
         others = [(code, minor) for code, minor in queries.currencies(session, scope).items() if code != scope.currency]
+        became = queries.aftermath(session, scope, now)
     average = _money(round(now.revenue_minor / now.bookings), scope.currency) if now.bookings else None
     return _answer(
         SummaryOut(
@@ -115,8 +119,31 @@ def summary(request: Request, query: Filters) -> Response:
             before=_figures(replace(before, key="before"), scope.currency),
             average_booking=average,
             other_currencies=tuple(_money(minor, code) for code, minor in others),
+            cancelled=_fact(became, "cancelled", scope.currency, of=became.ever),
+            refunded=_fact(became, "refunded", scope.currency, of=became.ever),
+            no_shows=NoShowsOut(
+                passengers=became.no_shows, ticketed=became.ticketed, share=_share(became.no_shows, became.ticketed)
+            ),
+            extras=tuple(_fact(became, kind, scope.currency, of=now.bookings) for kind in EXTRAS),
         )
     )
+
+
+def _fact(became: Aftermath, kind: str, currency: str, *, of: int) -> FactOut:
+    one = became.fact(kind)
+    people = became.sold.passengers + (became.fact("cancelled").passengers if kind not in EXTRAS else 0)
+    return FactOut(
+        kind=kind,
+        bookings=one.bookings,
+        booking_share=_share(one.bookings, of) or 0.0,
+        passengers=one.passengers,
+        passenger_share=_share(one.passengers, people) or 0.0,
+        amount=_money(one.amount_minor, currency),
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
 
 
 @operation("Revenue", query=Question, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")

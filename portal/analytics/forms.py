@@ -148,13 +148,40 @@ class GroupsOut(Span):
     total: FiguresOut
 
 
+class FactOut(Wire):
+    """Bookings and travellers of which something is so, their share of what was sold, and the money of it."""
+
+    kind: str
+    bookings: int
+    booking_share: float
+    passengers: int
+    passenger_share: float
+    amount: MoneyOut
+
+
+class NoShowsOut(Wire):
+    """Travellers who did not come, of those with a ticket on flights of the span whose gate has closed its books."""
+
+    passengers: int
+    ticketed: int
+    share: float | None
+
+
 class SummaryOut(Span):
-    """The span in a few numbers, and the same of as many days before."""
+    """The span in a few numbers, and the same of as many days before.
+
+    `cancelled` and `refunded` are what became since of what was sold in the span, `extras` what was bought with it:
+    each with its share. Bookings in `total` are those that stand.
+    """
 
     total: FiguresOut
     before: FiguresOut
     average_booking: MoneyOut | None
     other_currencies: tuple[MoneyOut, ...]
+    cancelled: FactOut
+    refunded: FactOut
+    no_shows: NoShowsOut
+    extras: tuple[FactOut, ...]
 
 
 class CountOut(Wire):

@@ -16,6 +16,8 @@ EXPORT_STATES = ("waiting", "running", "done", "failed")
 FORMATS = ("csv", "xlsx", "json")
 REPORTS = ("sales", "bookings")
 ANY_PORT, ANY = "***", "*"
+EXTRAS = ("seat", "bag", "meal", "priority", "insurance")
+FACTS = ("cancelled", "refunded", "extra", *EXTRAS)
 
 # The roll-ups are redone by day of sale, so the day's bookings must be found without reading history.
 Index("ix_bookings_confirmed_at", Booking.confirmed_at, postgresql_where=text("confirmed_at is not null"))
@@ -60,8 +62,34 @@ class SalesCount(Base):
     passengers: Mapped[int]
 
 
+class SalesFact(Base):
+    """What became of what was sold on a day (UTC), for every way to narrow it, as sales are counted.
+
+    `cancelled`: bookings cancelled since, and travellers who no longer fly, in them or in others. `refunded`: bookings
+    that money went back to, and how much. `seat`, `bag`, `meal`, …: confirmed bookings with such an extra, the
+    travellers who have it, and what it cost; `extra` is any of them.
+    """
+
+    __tablename__ = "sales_facts"
+    __table_args__ = (CheckConstraint(f"fact in {FACTS}", name="fact_known"),)
+
+    sold_on: Mapped[date] = mapped_column(primary_key=True)
+    origin: Mapped[str] = mapped_column(String(3), primary_key=True)
+    destination: Mapped[str] = mapped_column(String(3), primary_key=True)
+    cabin: Mapped[str] = mapped_column(primary_key=True)
+    brand: Mapped[str] = mapped_column(primary_key=True)
+    currency: Mapped[str] = mapped_column(String(3), primary_key=True)
+    fact: Mapped[str] = mapped_column(primary_key=True)
+    bookings: Mapped[int]
+    passengers: Mapped[int]
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+
+
 class FlightDay(Base):
-    """Seats and kilometres flown on a local day of departure by route: load factor is rpk / ask, never a mean."""
+    """Seats and kilometres flown on a local day of departure by route: load factor is rpk / ask, never a mean.
+
+    `ticketed` are the travellers of flights whose gate has closed its books, `no_shows` those of them who did not come.
+    """
 
     __tablename__ = "flight_days"
     __table_args__ = (Index("ix_flight_days_route", "origin", "destination", "departs_on"),)
@@ -75,6 +103,8 @@ class FlightDay(Base):
     sold: Mapped[int]
     ask_km: Mapped[int] = mapped_column(BigInteger)
     rpk_km: Mapped[int] = mapped_column(BigInteger)
+    ticketed: Mapped[int] = mapped_column(server_default="0")
+    no_shows: Mapped[int] = mapped_column(server_default="0")
 
 
 class StaleDay(Base):

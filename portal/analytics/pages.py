@@ -41,6 +41,10 @@ class Board:
     rows: list[told.Line]
     total: told.Line
     others: dict[str, int]
+    became: list[told.Stat]
+    extras_title: str
+    extra_bars: list[told.Bar]
+    extras: list[told.Extra]
 
 
 def dashboard(request: Request) -> Response:
@@ -90,11 +94,13 @@ def _page(
 def _board(session: Session, scope: Scope, group: str) -> Board:
     by = rules.time_group(scope, group)
     run, past = queries.figures(session, scope, by), queries.figures(session, scope.before(), by, count=False)
-    whole, whole_before = queries.total(session, scope), queries.total(session, scope.before(), count=False)
+    whole, whole_before = queries.total(session, scope), queries.total(session, scope.before())
     rows = _rows(run if group == by else queries.figures(session, scope, group), group)
     earlier = queries.figures(session, scope.before(), group, count=False) if group != by else {}
     columns = told.columns(scope, group, run, past, by)
     top = max((max(one.value, one.before or 0) for one in columns), default=0)
+    became = queries.aftermath(session, scope, whole)
+    became_before = queries.aftermath(session, scope.before(), whole_before)
     return Board(
         scope=scope,
         group=group,
@@ -109,6 +115,10 @@ def _board(session: Session, scope: Scope, group: str) -> Board:
         rows=[told.line(scope, group, row) for row in rows],
         total=told.total_line(whole),
         others={name: minor for name, minor in queries.currencies(session, scope).items() if name != scope.currency},
+        became=told.aftermath(scope, became),
+        extras_title=told.extras_title(became),
+        extra_bars=told.extra_bars(became, became_before),
+        extras=told.extras(became),
     )
 
 

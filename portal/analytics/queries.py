@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from portal.analytics.errors import UnknownExport
 from portal.analytics.models import ANY, ANY_PORT, Export
-from portal.analytics.rules import TIMES, Figures, Scope, may_see_export
+from portal.analytics.rules import TIMES, Aftermath, Fact, Figures, Scope, may_see_export
 from portal.kit.i18n import gettext as _
 
 SALES_KEYS = {
@@ -47,6 +47,14 @@ COUNTS = """
 LOAD = """
     select {key} as key, sum(ask_km)::bigint, sum(rpk_km)::bigint from flight_days
     where departs_on between :first and :last {narrow} group by 1
+"""
+FACTS = """
+    select fact, sum(bookings)::bigint, sum(passengers)::bigint, sum(amount_minor)::bigint from sales_facts
+    where sold_on between :first and :last {narrow} group by 1
+"""
+STAYED = """
+    select coalesce(sum(ticketed), 0)::bigint, coalesce(sum(no_shows), 0)::bigint from flight_days
+    where departs_on between :first and :last {narrow}
 """
 CURRENCIES = """
     select currency, sum(revenue_minor)::bigint from sales_days where sold_on between :first and :last {narrow}
@@ -118,6 +126,17 @@ def _figures(key: str, counted: Any, minor: int, load: Any) -> Figures:
 def total(session: Session, scope: Scope, *, count: bool = True) -> Figures:
     """Return what the scope adds up to, each booking counted once."""
     return figures(session, scope, count=count).get("", Figures(""))
+
+
+def aftermath(session: Session, scope: Scope, whole: Figures) -> Aftermath:
+    """Return what became of what was sold in the scope, which is `whole`; of money in the scope's currency."""
+    money = " and currency = :currency" if scope.currency else ""
+    said = "".join(_any_of(scope, column, told=False) for column in ("origin", "cabin", "brand"))
+    rows = _read(session, FACTS.format(narrow=narrowing(scope) + said + money), scope)
+    seats = replace(scope, brand="", currency="")
+    ticketed, no_shows = _read(session, STAYED.format(narrow=narrowing(seats)), scope)[0]
+    facts = {row[0]: Fact(*row[1:]) for row in rows}
+    return Aftermath(Fact(whole.bookings, whole.passengers, whole.revenue_minor), facts, ticketed, no_shows)
 
 
 def _counts(scope: Scope, group: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from uuid import UUID
@@ -78,6 +78,43 @@ class Figures:
     def load_percent(self) -> float | None:
         """The load factor: passenger-kilometres over seat-kilometres, never a mean of flights (ICAO Doc 9060)."""
         return round(100 * self.rpk_km / self.ask_km, 1) if self.ask_km else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Bookings and travellers of which something is so, and the money of it; see models.SalesFact."""
+
+    bookings: int = 0
+    passengers: int = 0
+    amount_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What became of what was sold: facts by name, out of how many, and who did not come to their flight.
+
+    `sold` counts what is confirmed still; `ever` what was once, cancelled bookings too. `ticketed` are the travellers
+    of flights of these days whose gate has closed its books.
+    """
+
+    sold: Fact
+    facts: Mapping[str, Fact]
+    ticketed: int
+    no_shows: int
+
+    def fact(self, name: str) -> Fact:
+        """Return a fact; all of nothing where nothing is so."""
+        return self.facts.get(name, Fact())
+
+    @property
+    def ever(self) -> int:
+        """Bookings that were confirmed once."""
+        return self.sold.bookings + self.fact("cancelled").bookings
+
+    @property
+    def no_show_percent(self) -> float | None:
+        """The share of travellers with a ticket who did not come, None while no gate has closed its books."""
+        return round(100 * self.no_shows / self.ticketed, 1) if self.ticketed else None
 
 
 def time_group(scope: Scope, wished: str) -> str:

@@ -43,6 +43,8 @@ MARK_BOOKING = text(
         where id = :id and confirmed_at is not null
         union select 'flights', f.departs_on from booking_segments s join flights f on f.id = s.flight_id
         where s.booking_id = :id
+        union select 'flights', f.departs_on from amendments a, jsonb_array_elements(a.payload -> 'give') g
+        join flights f on f.id = (g ->> 0)::bigint where a.booking_id = :id and a.state = 'done'
     ) touched order by kind, day"""
     )
 )
@@ -51,7 +53,7 @@ MARK_ALL = text(
         days="""
     select kind, day from (
         select 'sales' kind, (confirmed_at at time zone 'UTC')::date as day from bookings where confirmed_at is not null
-        union select 'sales', sold_on from sales_days
+        union select 'sales', sold_on from sales_days union select 'sales', sold_on from sales_facts
         union select 'flights', departs_on from flights
         union select 'flights', departs_on from flight_days
     ) every order by kind, day"""
@@ -112,18 +114,69 @@ REDO_COUNTS = (
         """
     ),
 )
+# Of each booking and each way to narrow it a fact stands once, whatever slices it has there.
+REDO_FACTS = (
+    text("delete from sales_facts where sold_on = any(:days)"),
+    text(
+        """
+        insert into sales_facts (sold_on, origin, destination, cabin, brand, currency, fact, bookings, passengers,
+                                 amount_minor)
+        with sold as (
+            select d.day, b.id, b.currency, b.status from unnest(cast(:days as date[])) d(day)
+            join bookings b on b.status in ('confirmed', 'cancelled')
+                           and b.confirmed_at >= d.day::timestamp at time zone 'UTC'
+                           and b.confirmed_at < (d.day + 1)::timestamp at time zone 'UTC'
+        ), facts as (
+            select s.day, s.id, s.currency, 'cancelled' fact, (s.status = 'cancelled')::int bookings,
+                   count(*) filter (where s.status = 'cancelled' or p.cancelled_at is not null) passengers, 0 amount
+            from sold s join passengers p on p.booking_id = s.id group by s.day, s.id, s.currency, s.status
+            union all
+            select s.day, s.id, s.currency, 'refunded', 1,
+                   (select count(*) from passengers p where p.booking_id = s.id), sum(a.refund_minor)
+            from sold s join amendments a on a.booking_id = s.id and a.state = 'done' and a.refund_minor > 0
+            group by s.day, s.id, s.currency
+            union all
+            select s.day, s.id, s.currency, coalesce(i.kind, 'extra'), 1, count(distinct i.passenger_id),
+                   sum(i.amount_minor)
+            from sold s join booking_items i on i.booking_id = s.id and i.state = 'active' and i.kind <> 'assistance'
+            where s.status = 'confirmed' group by s.day, s.id, s.currency, grouping sets ((i.kind), ())
+        )
+        select day, origin, destination, cabin, brand, currency, fact, sum(bookings), sum(passengers), sum(amount)
+        from (
+            select distinct facts.*, r.origin, r.destination, c.cabin, f.brand
+            from facts join booking_slices s on s.booking_id = facts.id
+            cross join lateral (values (s.origin, s.destination), ('***', '***')) r(origin, destination)
+            cross join lateral (values (s.cabin), ('*')) c(cabin)
+            cross join lateral (values (s.brand), ('*')) f(brand)
+        ) each where bookings + passengers > 0 group by day, origin, destination, cabin, brand, currency, fact
+        """
+    ),
+)
 # The instants around a local day find its flights by their index; the local day itself decides.
 REDO_FLIGHTS = (
     text("delete from flight_days where departs_on = any(:days)"),
     text(
         """
-        insert into flight_days (departs_on, origin, destination, cabin, flights, seats, sold, ask_km, rpk_km)
+        insert into flight_days (departs_on, origin, destination, cabin, flights, seats, sold, ask_km, rpk_km, ticketed,
+                                 no_shows)
         select f.departs_on, f.origin, f.destination, c.cabin, count(*), sum(c.capacity), sum(c.sold),
-               sum(c.capacity::bigint * f.distance_km), sum(c.sold::bigint * f.distance_km)
+               sum(c.capacity::bigint * f.distance_km), sum(c.sold::bigint * f.distance_km),
+               sum(coalesce(n.ticketed, 0)), sum(coalesce(n.stayed, 0))
         from unnest(cast(:days as date[])) d(day)
         join flights f on f.departs_on = d.day and f.status = 'scheduled'
                       and f.departure_at >= d.day - interval '1 day' and f.departure_at < d.day + interval '2 days'
         join flight_cabins c on c.flight_id = f.id
+        left join boardings o on o.flight_id = f.id and o.settled_at is not null
+        left join lateral (
+            select count(*) ticketed, count(x.noted_at) stayed from booking_segments s
+            join booking_slices g on g.booking_id = s.booking_id and g.position = s.slice_position
+                and g.cabin = c.cabin
+            join passengers p on p.booking_id = s.booking_id join tickets t on t.passenger_id = p.id
+            join coupons k on k.ticket_number = t.number and k.flight_id = f.id
+                and k.status in ('open', 'checked_in', 'flown')
+            left join no_shows x on x.ticket_number = k.ticket_number and x.coupon_position = k.position
+            where s.flight_id = o.flight_id
+        ) n on true
         group by f.departs_on, f.origin, f.destination, c.cabin
         """
     ),
@@ -167,7 +220,7 @@ def refresh(session: Session) -> int:
     Days that somebody else is redoing are left to them.
     """
     taken = session.execute(TAKE, {"limit": DAYS_AT_ONCE}).all()
-    for kind, steps in (("sales", REDO_SALES + REDO_COUNTS), ("flights", REDO_FLIGHTS)):
+    for kind, steps in (("sales", REDO_SALES + REDO_COUNTS + REDO_FACTS), ("flights", REDO_FLIGHTS)):
         days = [row.day for row in taken if row.kind == kind]
         for step in steps if days else ():
             session.execute(step, {"days": days})

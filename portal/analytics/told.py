@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from babel.numbers import format_decimal
 
 from portal.analytics import rules
-from portal.analytics.rules import Figures, Scope
+from portal.analytics.models import EXTRAS
+from portal.analytics.rules import Aftermath, Figures, Scope
 from portal.kit import i18n
 from portal.kit.i18n import gettext as _
 
@@ -197,6 +198,103 @@ def run_title(now: Figures, before: Figures, days: int) -> str:
     if change > 0:
         return _("Sales are %(percent)s above the %(days)s days before") % words
     return _("Sales are %(percent)s below the %(days)s days before") % words
+
+
+def aftermath(scope: Scope, became: Aftermath) -> list[Stat]:
+    """Return what became of what was sold, as numbers of their own: cancelled, given back, and who did not come."""
+    gone, back = became.fact("cancelled"), became.fact("refunded")
+    rate = became.no_show_percent
+    return [
+        Stat(
+            _("Bookings cancelled since"),
+            number(gone.bookings),
+            (
+                (_("of all that were sold"), percent(gone.bookings, became.ever)),
+                (_("travellers who no longer fly"), number(gone.passengers)),
+            ),
+            "/admin/bookings?status=cancelled",
+        ),
+        Stat(
+            _("Money given back"),
+            i18n.price(back.amount_minor, scope.currency),
+            ((_("bookings it went to"), number(back.bookings)),),
+            "/admin/payments",
+        ),
+        Stat(
+            _("Travellers who did not come"),
+            number(became.no_shows),
+            ((_("of those with a ticket"), "–" if rate is None else f"{rate} %"),),
+            "/admin/boarding",
+        ),
+    ]
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a share in whole per cent."""
+    return f"{rules.share_percent(part, whole)}\u00a0%"
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """One kind of extra in a table: how many bookings and travellers have it, their shares, and what it brought."""
+
+    label: str
+    bookings: str
+    of_bookings: str
+    passengers: str
+    of_passengers: str
+    amount_minor: int
+
+
+def extra_name(kind: str) -> str:
+    """Return what a kind of extra is called."""
+    return {
+        "seat": _("Chosen seat"),
+        "bag": _("Bag"),
+        "meal": _("Meal"),
+        "priority": _("Priority"),
+        "insurance": _("Insurance"),
+        "extra": _("Any extra"),
+    }[kind]
+
+
+def extras(became: Aftermath) -> list[Extra]:
+    """Return each kind of extra with how many have it, any of them last."""
+    return [_extra(became, kind) for kind in (*EXTRAS, "extra")]
+
+
+def _extra(became: Aftermath, kind: str) -> Extra:
+    one, sold = became.fact(kind), became.sold
+    return Extra(
+        extra_name(kind),
+        number(one.bookings),
+        percent(one.bookings, sold.bookings),
+        number(one.passengers),
+        percent(one.passengers, sold.passengers),
+        one.amount_minor,
+    )
+
+
+def extra_bars(became: Aftermath, before: Aftermath) -> list[Bar]:
+    """Return a bar for each kind of extra: the share of bookings that have it; the mark is the time before."""
+    return [
+        Bar(
+            extra_name(kind),
+            rules.share_percent(became.fact(kind).bookings, became.sold.bookings),
+            percent(became.fact(kind).bookings, became.sold.bookings),
+            "#extras",
+            rules.share_percent(before.fact(kind).bookings, before.sold.bookings),
+        )
+        for kind in EXTRAS
+    ]
+
+
+def extras_title(became: Aftermath) -> str:
+    """Return the answer that the bars give: how many buy an extra at all."""
+    share = percent(became.fact("extra").bookings, became.sold.bookings)
+    if not became.fact("extra").bookings:
+        return _("No booking of these days has an extra")
+    return _("%(percent)s of the bookings have an extra") % {"percent": share}
 
 
 def scope_words(kept: Mapping[str, str]) -> str:

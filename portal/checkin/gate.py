@@ -18,7 +18,7 @@ from portal.checkin.errors import BoardingClosed, UnknownFlight
 from portal.checkin.forms import ScanIn
 from portal.checkin.rules import Scan
 from portal.flights.queries import FlightView, flight_by_public_id, flights_by_id
-from portal.kit import audit
+from portal.kit import audit, outbox
 from portal.kit.i18n import gettext as _
 
 # FOR SHARE: nobody closes the gate between the look and the step through it.
@@ -65,6 +65,7 @@ STAYED = text(
     on conflict do nothing
     """
 )
+DAY = text("select departs_on from flights where id = :flight_id")
 SETTLED = text("update boardings set settled_at = :now where flight_id = :flight_id")
 
 
@@ -179,4 +180,6 @@ def settle(session: Session, *, now: datetime) -> int:
     for deed in (FLOWN, STAYED):
         session.execute(deed, {"flight_id": flight_id})
     session.execute(SETTLED, {"flight_id": flight_id, "now": now})
+    day = session.scalars(DAY, {"flight_id": flight_id}).one()
+    outbox.post(session, "analytics.flight", key=f"gate:{flight_id}", day=day.isoformat())
     return 1
