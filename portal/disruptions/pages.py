@@ -303,7 +303,7 @@ def others(request: Request) -> Response:
         day=day,
         first=first - rules.OTHER_DAYS,
         last=first + rules.OTHER_DAYS,
-        before=days["before"] if abs(days["before"] - first) <= rules.OTHER_DAYS else None,
+        before=days["before"] if max(first - rules.OTHER_DAYS, clock.now().date()) <= days["before"] else None,
         after=days["after"] if abs(days["after"] - first) <= rules.OTHER_DAYS else None,
         at=_page(view),
     )

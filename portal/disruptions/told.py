@@ -97,7 +97,7 @@ def _headline(one: Affected, flight: FlightView) -> str:
         "no_seat": _("There is no seat for you on %(flight)s on %(day)s any more"),
         "retimed": _("Your flight %(flight)s on %(day)s has new times"),
         "delayed": _("Your flight %(flight)s on %(day)s is %(time)s late"),
-        "swapped": _("You have another seat on %(flight)s on %(day)s"),
+        "swapped": _("Another aircraft flies %(flight)s on %(day)s"),
     }
     return words[one.why] % known
 
@@ -118,7 +118,7 @@ def _sentence(one: Affected, flight: FlightView) -> str:
         ),
         "retimed": _("Please tell us whether the new times suit you."),
         "delayed": _("Please tell us whether that suits you."),
-        "swapped": _("Another aircraft flies, the %(aircraft)s. Your new seat stands on your booking."),
+        "swapped": _("It is the %(aircraft)s. Your seat as it is now stands on your booking."),
     }
     if one.why in ("retimed", "delayed") and not one.needs_answer:
         return _("You need not do anything.")
@@ -165,7 +165,7 @@ class Notice:
     """A change that waits for an answer, in two lines: what happened to which flight, and old → new times."""
 
     headline: str
-    times: str
+    times: tuple[str, ...]
 
 
 def notice(told: Told) -> Notice:
@@ -175,7 +175,7 @@ def notice(told: Told) -> Notice:
         (told.flight.origin.code, told.was.departure, told.now.departure, day),
         (told.flight.destination.code, told.was.arrival, told.now.arrival, ""),
     )
-    return Notice(told.headline, ", ".join(_moved(*end, gone=told.now.cancelled) for end in ends))
+    return Notice(told.headline, tuple(_moved(*end, gone=told.now.cancelled) for end in ends))
 
 
 def _moved(code: str, was: datetime, now: datetime, day: str, *, gone: bool) -> str:
@@ -229,6 +229,12 @@ def figure_words(kind: str, scope: str) -> tuple[str, str]:
             _("After this long without an answer, what cannot be flown is refunded by itself."),
         ),
     }[kind, scope]
+
+
+def span_words(minutes: int) -> str:
+    """Return so many minutes in words; whole days as days."""
+    days, rest = divmod(minutes, 24 * 60)
+    return i18n.duration(minutes) if rest else i18n.ngettext("%(num)s day", "%(num)s days", days) % {"num": days}
 
 
 def choice_words(choice: str) -> tuple[str, str]:
