@@ -68,7 +68,15 @@ AFFECTED = """
     ) n on true
 """
 OF_BOOKING = text(f"{AFFECTED} where a.booking_id = :id and a.told_at is not null order by d.made_at desc")
-ASKED = text(f"{AFFECTED} where a.booking_id = :id and a.needs_answer and a.state in ('noted', 'told') order by a.id")
+# What was booked otherwise or cancelled since is asked about no more, though the round that closes it is still to come.
+ASKED = text(
+    f"""
+    {AFFECTED} where a.booking_id = :id and a.needs_answer and a.state in ('noted', 'told') and b.status = 'confirmed'
+      and exists (select from booking_segments g join booking_slices s on s.booking_id = g.booking_id
+        and s.position = g.slice_position and s.cancelled_at is null
+        where g.booking_id = b.id and g.flight_id = d.flight_id) order by a.id
+    """
+)
 BY_ID = text(f"{AFFECTED} where a.id = :id")
 OF_FLIGHT = text(f"{AFFECTED} where d.flight_id = :id order by d.made_at desc, b.reference")
 CHANGES = text(

@@ -197,3 +197,27 @@ def test_who_loses_the_ticket_is_no_longer_checked_in(settings: Settings, state:
     assert [one.sequence_number for one in makers.desk(booking).checked_in.values()] == [2]
     with db.reading() as session:
         assert queries.broken_check_ins(session) == []
+
+
+def test_on_a_direction_that_one_adult_left_the_infant_goes_with_the_other(settings: Settings) -> None:
+    from portal.booking import amending
+
+    out, back = makers.leaving(5), makers.leaving(20, "LAX", "JFK", number=102)
+    booking = makers.paid(settings, out, back, party=Party(adults=2, infants=1))
+    first, second, infant = makers.desk(booking).view.passengers
+    with db.writing() as session:
+        quote = amending.quote_cancellation(
+            session, booking.reference, passenger_ids=[first.id], slice_positions=[1], actor_id=None
+        )
+        amending.confirm(session, quote.id, key="leaves")
+    wishes = [
+        Wish(one.id, flight.public_id, None, None) for flight, one in ((out, first), (out, second), (back, second))
+    ]
+    made = makers.check_in(booking, wishes)
+    assert {(one.passenger_id, one.flight_id) for one in made} == {
+        *((who.id, out.id) for who in (first, second, infant)),
+        *((who.id, back.id) for who in (second, infant)),
+    }
+    with db.writing() as session, pytest.raises(errors.CheckInClosed):
+        service.check_in(session, booking.reference, [Wish(first.id, back.public_id, None, None)], now=clock.now())
+    assert makers.broken() == []

@@ -64,6 +64,7 @@ def test_the_page_that_cancels_gives_everything_back_and_says_why(client: TestCl
     quoted = sent(client, f"{at}/cancel", refund="original")
     assert "The airline is at fault: nothing is taken for it." in client.get(quoted).text
     sent(client, quoted)
+    assert "Look at the change" not in client.get(at).text
     assert makers.one("select sum(amount_minor) from refunds") == whole
     assert makers.status(booking) == "cancelled"
     assert broken() == []
@@ -106,6 +107,7 @@ def test_the_page_that_changes_flies_otherwise_at_no_cost_though_the_fare_cannot
     later = client.get(f"{at}/change?slice=0&on={world.soon(50)}").text
     assert "At no cost" not in later
     sent(client, quoted)
+    assert "Look at the change" not in client.get(at).text
     view = seen(booking)
     assert [one.id for one in view.flights] == [dearer.id]
     assert (view.total_minor, view.slices[0].brand) == (whole, "Basic")

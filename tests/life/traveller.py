@@ -128,9 +128,9 @@ class Traveller(threading.Thread):
         body: dict[str, Any] = {}
         seen = trip.seen
         draw = self._dice.random()
-        if draw < 0.4 and len(seen["passengers"]) > 1:
+        if draw < 0.6 and len(seen["passengers"]) > 1:
             body["passengerIds"] = [self._dice.choice(seen["passengers"])["id"]]
-        elif draw < 0.6 and len(seen["slices"]) > 1:
+        if 0.3 < draw < 0.8 and len(seen["slices"]) > 1:
             body["sliceIndexes"] = [self._dice.randrange(len(seen["slices"]))]
         self._quote_and_confirm(trip, "cancellations", body)
 
@@ -139,7 +139,8 @@ class Traveller(threading.Thread):
             return
         index = self._dice.randrange(len(slices))
         ends = slices[index]["segments"]
-        party = [one["type"] for one in trip.seen["passengers"] if not one.get("cancelledAt")]
+        people = [one for one in trip.seen["passengers"] if not one["cancelled"]]
+        party = [one["type"] for one in people if index not in one["notFlying"]]
         if not party:
             return
         day = self._day(self._dice.choice((1, 30)) + 7 * index)
