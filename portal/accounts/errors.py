@@ -17,6 +17,12 @@ class UnknownTraveller(NotFound):
     code, title = "unknown_traveller", "There is no such traveller on your list"
 
 
+class UnknownDevice(NotFound):
+    """There is no such signed-in browser (any more), or it is another account's."""
+
+    code, title = "unknown_device", "This browser is not signed in to your account (any more)"
+
+
 class TooManyTravellers(Conflict):
     """The list of saved travellers is full."""
 

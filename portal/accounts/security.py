@@ -12,7 +12,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from portal.accounts import credentials, entrance, guard, passwords, queries, service
-from portal.accounts.errors import AddressTaken, LinkRefused, WrongPassword
+from portal.accounts.errors import AddressTaken, LinkRefused, UnknownDevice, WrongPassword
 from portal.accounts.forms import AddressChange, JustAddress, PasswordChange, Reset
 from portal.kit import clock, db, limits
 from portal.kit.errors import FieldError, Invalid, NotFound
@@ -259,7 +259,7 @@ def end_device(request: Request) -> Response:
     try:
         sign_in_id = UUID(request.path_params["id"])
     except ValueError:
-        raise NotFound() from None
+        raise UnknownDevice() from None
     with db.writing() as session:
         service.end_sign_in(session, viewer.id, sign_in_id)
     return see_other(request, "/account/security", Notice("good", _("That browser is signed out.")))

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from portal.accounts import passwords, queries, rules
-from portal.accounts.errors import TooManyTravellers, UnknownTraveller, WrongCredentials
+from portal.accounts.errors import TooManyTravellers, UnknownDevice, UnknownTraveller, WrongCredentials
 from portal.accounts.forms import Credentials, Names, PreferencesChange, Registration, Traveller
 from portal.accounts.models import (
     FavouriteRoute,
@@ -220,8 +220,10 @@ def sign_out(session: Session, word: str) -> None:
 
 
 def end_sign_in(session: Session, user_id: UUID, sign_in_id: UUID) -> None:
-    """End one of the account's signed-in browsers; another's, or none, is left alone."""
-    session.execute(delete(SignIn).where(SignIn.id == sign_in_id, SignIn.user_id == user_id))
+    """End one of the account's signed-in browsers. Raises UnknownDevice for another's as for none."""
+    own = delete(SignIn).where(SignIn.id == sign_in_id, SignIn.user_id == user_id)
+    if session.scalar(own.returning(SignIn.id)) is None:
+        raise UnknownDevice()
 
 
 def end_all(session: Session, user_id: UUID, *, but_word: str | None = None, but_family: UUID | None = None) -> int:

@@ -77,7 +77,7 @@ def test_nobody_ends_anothers(client: TestClient, settings: Settings) -> None:
     with TestClient(create_app(settings), follow_redirects=False) as mallory:
         people.join(mallory, "mallory@example.com")
         mallory.post("/account/sign-in", data={**LOGIN, "email": "mallory@example.com"})
-        mallory.post(f"/account/devices/{theirs}/end")
+        assert mallory.post(f"/account/devices/{theirs}/end").status_code == 404
         mallory.post("/account/devices/end")
         assert mallory.post("/account/devices/nonsense/end").status_code == 404
         assert known(own)
