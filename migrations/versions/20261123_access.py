@@ -282,6 +282,23 @@ def upgrade() -> None:
     op.add_column("users", sa.Column("credentials_version", sa.Integer(), server_default="0", nullable=False))
     op.add_column("users", sa.Column("password_changed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("users", sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("waits", sa.Column("onward_id", sa.Integer(), nullable=True))
+    op.drop_index(
+        op.f("uq_waits_once"),
+        table_name="waits",
+        postgresql_where="((state)::text = ANY ((ARRAY['waiting'::character varying, 'offered'::character varying])::text[]))",
+    )
+    op.create_index(
+        "uq_waits_once",
+        "waits",
+        ["flight_id", "cabin", sa.literal_column("lower(email)"), sa.literal_column("coalesce(onward_id, 0)")],
+        unique=True,
+        postgresql_where=sa.text("state in ('waiting', 'offered')"),
+    )
+    op.create_index(
+        "ix_waits_onward", "waits", ["onward_id", "cabin"], unique=False, postgresql_where=sa.text("state = 'waiting'")
+    )
+    op.create_foreign_key(op.f("fk_waits_onward_id"), "waits", "flights", ["onward_id"], ["id"], ondelete="CASCADE")
     op.execute(
         """alter table fare_brands add constraint ck_fare_brands_valid_in_order CHECK (((valid_to IS NULL) OR (valid_to >= valid_from)))"""
     )
@@ -291,11 +308,26 @@ def upgrade() -> None:
     op.execute(
         """alter table preferences add constraint ck_preferences_seat_known CHECK (((seat)::text = ANY ((ARRAY['window'::character varying, 'aisle'::character varying, 'front'::character varying])::text[])))"""
     )
+    op.execute("""alter table waits add constraint ck_waits_goes_on CHECK ((onward_id <> flight_id))""")
     op.execute("""
 insert into stale_days (kind, day)
 select 'sales', (confirmed_at at time zone 'UTC')::date from bookings where confirmed_at is not null
 union select 'flights', f.departs_on from flights f join boardings b on b.flight_id = f.id and b.settled_at is not null
 on conflict (kind, day) do update set marked_at = now()
+    """)
+    op.execute("""
+    update audit_entries set personal = '{"values":[' || (after->'email')::text || ']}',
+        personal_salt = uuid_send(gen_random_uuid()), after = jsonb_set(after, '{email}', '{"§personal": 0}')
+    where jsonb_typeof(after->'email') = 'string'
+    """)
+    op.execute("""
+    update audit_entries set personal = '{"values":[' || (after->'owner')::text || ']}',
+        personal_salt = uuid_send(gen_random_uuid()), after = jsonb_set(after, '{owner}', '{"§personal": 0}')
+    where jsonb_typeof(after->'owner') = 'string' and personal is null
+    """)
+    op.execute("""
+    update audit_entries set personal_digest = sha256(personal_salt || convert_to(personal, 'UTF8'))
+    where personal is not null
     """)
     op.execute("""
     create function audit_refuse() returns trigger language plpgsql as $$
@@ -333,7 +365,7 @@ on conflict (kind, day) do update set marked_at = now()
         for each statement execute function audit_refuse()
     """)
     op.execute("""
-    create function audit_erase(of uuid, kinds text[], ids text[]) returns bigint
+    create function audit_erase(of uuid, kinds text[], ids text[], words text[]) returns bigint
     language plpgsql security definer set search_path = public, pg_temp as $$
     declare
         count bigint;
@@ -341,7 +373,9 @@ on conflict (kind, day) do update set marked_at = now()
         perform set_config('portal.audit', 'erase', true);
         update audit_entries e set personal = null, personal_salt = null
         where e.personal is not null and (e.actor_id = of
-            or (e.thing, e.thing_id) in (select * from unnest(kinds, ids)));
+            or (e.thing, e.thing_id) in (select * from unnest(kinds, ids))
+            or exists (select from unnest(words) word
+                where position(lower(to_jsonb(word)::text) in lower(e.personal)) > 0));
         get diagnostics count = row_count;
         perform set_config('portal.audit', '', true);
         return count;
@@ -401,7 +435,7 @@ def downgrade() -> None:
     drop function audit_retire(timestamptz, bigint)
     """)
     op.execute("""
-    drop function audit_erase(uuid, text[], text[])
+    drop function audit_erase(uuid, text[], text[], text[])
     """)
     op.execute("""
     drop trigger audit_entries_stay on audit_entries
@@ -439,6 +473,18 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.execute("alter table fare_brands drop constraint if exists ck_fare_brands_valid_in_order")
     op.execute("alter table fare_classes drop constraint if exists ck_fare_classes_valid_in_order")
     op.execute("alter table preferences drop constraint if exists ck_preferences_seat_known")
+    op.execute("alter table waits drop constraint if exists ck_waits_goes_on")
+    op.drop_constraint(op.f("fk_waits_onward_id"), "waits", type_="foreignkey")
+    op.drop_index("ix_waits_onward", table_name="waits", postgresql_where=sa.text("state = 'waiting'"))
+    op.drop_index("uq_waits_once", table_name="waits", postgresql_where=sa.text("state in ('waiting', 'offered')"))
+    op.create_index(
+        op.f("uq_waits_once"),
+        "waits",
+        ["flight_id", "cabin", sa.literal_column("lower(email::text)")],
+        unique=True,
+        postgresql_where="((state)::text = ANY ((ARRAY['waiting'::character varying, 'offered'::character varying])::text[]))",
+    )
+    op.drop_column("waits", "onward_id")
     op.drop_column("users", "closed_at")
     op.drop_column("users", "password_changed_at")
     op.drop_column("users", "credentials_version")

@@ -36,7 +36,7 @@ def waits(request: Request) -> Response:
     signed_in=True,
 )
 def join(request: Request, body: NewWait) -> Response:
-    """Join the line for a flight that has too few seats for the party; an address has one place in it.
+    """Join the line for a flight, or for two that connect, without seats for the party; an address has one place in it.
 
     When seats come free they are held for three hours, in order of joining, and a mail says so.
     """

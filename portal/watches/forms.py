@@ -53,9 +53,13 @@ class FullFlights(PartyWire):
 
 
 class NewWait(PartyWire):
-    """A party that wants a seat on a full flight, and where to write to."""
+    """A party that wants a seat on a full flight, or on two that connect, and where to write to.
+
+    Sending it is the consent to be written to about these flights; each mail says how to leave.
+    """
 
     flight_id: UUID
+    onward_flight_id: UUID | None = Field(None, description="the flight that it connects to")
     cabin: Cabin = "economy"
     brand: Annotated[str, StringConstraints(max_length=40)] | None = None
     email: Address
@@ -123,6 +127,7 @@ class WaitOut(Wire):
     id: UUID
     state: Literal["waiting", "offered", "taken", "lapsed", "left"]
     flight_id: UUID
+    onward_flight_id: UUID | None
     flight_number: str
     origin: str
     destination: str
@@ -143,9 +148,10 @@ class WaitOut(Wire):
             id=view.id,
             state=view.state,
             flight_id=flight.public_id,
+            onward_flight_id=view.onward.public_id if view.onward else None,
             flight_number=flight.designator,
             origin=flight.origin.code,
-            destination=flight.destination.code,
+            destination=view.destination.code,
             departure_at=flight.departure,
             cabin=view.cabin,
             passengers=PassengersOut.of(view.party),

@@ -18,7 +18,8 @@ LISTENING = ("pending", "active")
 
 
 class Wait(Base):
-    """A party's place in the line for one cabin of one flight: `place` counts up, so the lowest one came first.
+    """A party's place in the line for one cabin of one flight, or of two that connect: who wants a connection stands in
+    both lines, and is served once both have seats. `place` counts up, so the lowest one came first.
 
     waiting → offered → taken | lapsed, and waiting → lapsed | left. `booking_id` is the hold that it was offered; each
     wait is offered once at most.
@@ -36,9 +37,12 @@ class Wait(Base):
             "flight_id",
             "cabin",
             text("lower(email)"),
+            text("coalesce(onward_id, 0)"),
             unique=True,
             postgresql_where=text(f"state in {WAITING}"),
         ),
+        CheckConstraint("onward_id <> flight_id", name="goes_on"),
+        Index("ix_waits_onward", "onward_id", "cabin", postgresql_where=text("state = 'waiting'")),
         Index("ix_waits_line", "flight_id", "cabin", "place", postgresql_where=text("state = 'waiting'")),
         Index("ix_waits_user_id", "user_id"),
     )
@@ -46,6 +50,7 @@ class Wait(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
     place: Mapped[int] = mapped_column(Identity())
     flight_id: Mapped[int] = mapped_column(ForeignKey("flights.id", ondelete="CASCADE"))
+    onward_id: Mapped[int | None] = mapped_column(ForeignKey("flights.id", ondelete="CASCADE"))
     cabin: Mapped[str]
     brand: Mapped[str | None]
     adults: Mapped[int]

@@ -40,7 +40,9 @@ def join(request: Request) -> Response:
     fields = {name: value for name, value in request.fields.items() if value and name in (*ASKED, "flightId", "email")}
     asked = parse(FullFlights, {name: value for name, value in fields.items() if name in ASKED})
     try:
-        wish = parse(NewWait, {name: v for name, v in fields.items() if name not in ASKED[:3]})
+        first, _comma, onward = str(fields.get("flightId", "")).partition(",")
+        flights = {"flightId": first, **({"onwardFlightId": onward} if onward else {})}
+        wish = parse(NewWait, {name: v for name, v in fields.items() if name not in ASKED[:3]} | flights)
         _count(request, wish.email)
         with db.writing() as session:
             service.join(session, wish, user_id=request.viewer_id, locale=i18n.locale.get())
@@ -71,10 +73,10 @@ def _line_page(request: Request, asked: FullFlights, wrong: dict[str, str], stat
         asked=asked,
         origin=places[asked.origin],
         destination=places[asked.destination],
-        full=full,
+        full=[(told.way(one), one) for one in full],
         party=party,
         cabin=dict(cabins())[asked.cabin],
-        chosen=str(request.fields.get("flightId") or (full[0].flight.public_id if len(full) == 1 else "")),
+        chosen=str(request.fields.get("flightId") or (told.way(full[0]) if len(full) == 1 else "")),
         email=str(request.fields.get("email") or (request.viewer.email if request.viewer else "")),
         errors=wrong,
         results_url=_results(asked),

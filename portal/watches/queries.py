@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from portal.booking.queries import Finding
 from portal.flights.queries import FREE_SEATS, FlightView, flights_by_id
 from portal.places.queries import Place, places_by_code
 from portal.pricing.rules import Party
-from portal.watches.rules import AlertView, FullFlight, WaitView
+from portal.watches.rules import AlertView, FullFlight, WaitView, connects
 
 MOST = 200
 FULL = text(
@@ -28,26 +28,44 @@ FULL = text(
     order by f.departure_at, f.id limit 50
     """  # noqa: S608 – only our own words are put in, values are bound
 )
+# Two flights that might connect, one of them without seats; whether they do is the rule's to say.
+FULL_WAYS = text(
+    f"""
+    with ends as (
+        select f.*, {FREE_SEATS} as free from flights f join flight_cabins c on c.flight_id = f.id and c.cabin = :cabin
+        where f.status = 'scheduled' and f.sale_closed_at is null and f.departure_at > :closes_at
+          and ((f.origin = :origin and f.departs_on = :day and f.destination <> :destination)
+            or (f.destination = :destination and f.departs_on between :day - 1 and :day + 3 and f.origin <> :origin))
+    )
+    select a.id, b.id, least(a.free, b.free), (select count(*) from waits w where w.flight_id = a.id
+        and w.onward_id = b.id and w.cabin = :cabin and w.state = 'waiting')
+    from ends a join ends b on b.origin = a.destination and b.currency = a.currency
+        and b.departure_at between a.arrival_at + interval '1 hour' and a.arrival_at + interval '1 day'
+    where a.origin = :origin and b.destination = :destination and least(a.free, b.free) < :seats
+    order by b.arrival_at, a.departure_at desc limit 20
+    """  # noqa: S608 – only our own words are put in, values are bound
+)
 LINES = text(
     f"""
-    select w.flight_id, w.cabin from waits w
-    join flights f on f.id = w.flight_id join flight_cabins c on c.flight_id = f.id and c.cabin = w.cabin
+    select f.id, w.cabin from waits w join flights f on f.id in (w.flight_id, w.onward_id)
+    join flight_cabins c on c.flight_id = f.id and c.cabin = w.cabin
     where w.state = 'waiting' and f.status = 'scheduled' and f.sale_closed_at is null and f.departure_at > :closes_at
-    group by w.flight_id, w.cabin, c.flight_id, c.cabin, c.capacity, c.sold, c.held
+    group by f.id, w.cabin, c.flight_id, c.cabin, c.capacity, c.sold, c.held
     having min(w.adults + w.children) <= {FREE_SEATS} order by 1, 2
     """  # noqa: S608 – only our own words are put in, values are bound
 )
 LINE = text(
     """
-    select id, adults + children from waits where flight_id = :flight_id and cabin = :cabin and state = 'waiting'
-    order by place
+    select id, adults + children, case when flight_id = :flight_id then onward_id else flight_id end from waits
+    where :flight_id in (flight_id, onward_id) and cabin = :cabin and state = 'waiting' order by place
     """
 )
 WAITS = """
     select w.id, w.flight_id, w.cabin, w.adults, w.children, w.infants, w.email, w.user_id, w.locale, w.state,
            w.created_at, (select count(*) from waits o where w.state = 'waiting' and o.state = 'waiting'
-               and o.flight_id = w.flight_id and o.cabin = w.cabin and o.place < w.place) as ahead,
-           b.reference, b.expires_at
+               and (w.flight_id in (o.flight_id, o.onward_id) or w.onward_id in (o.flight_id, o.onward_id))
+               and o.cabin = w.cabin and o.place < w.place) as ahead,
+           b.reference, b.expires_at, w.onward_id
     from waits w left join bookings b on b.id = w.booking_id
 """
 ONE_WAIT = text(f"{WAITS} where w.id = :id")
@@ -88,7 +106,7 @@ BROKEN = text(
     from waits w left join bookings b on b.id = w.booking_id
     where (w.state = 'taken' and b.confirmed_at is null)
        or (w.state = 'offered' and not exists (select 1 from booking_segments s
-           where s.booking_id = b.id and s.flight_id = w.flight_id))
+           where s.booking_id = b.id and s.flight_id = coalesce(w.onward_id, w.flight_id)))
        or (w.state in ('waiting', 'left') and w.booking_id is not null)
     limit 1000
     """
@@ -106,11 +124,16 @@ class Reminder:
 def full_flights(
     session: Session, ends: tuple[str, str], on: date, *, cabin: str, seats: int, closes_at: datetime
 ) -> list[FullFlight]:
-    """Return the non-stop flights of a day, origin to destination, that have fewer than `seats` seats free."""
+    """Return the flights of a day, origin to destination, that have fewer than `seats` seats free: non-stop ones, and
+    after them those that connect once.
+    """
     values = {"origin": ends[0], "destination": ends[1], "day": on, "cabin": cabin, "seats": seats}
     rows = session.execute(FULL, {**values, "closes_at": closes_at}).all()
-    flights = flights_by_id(session, [row[0] for row in rows])
-    return [FullFlight(flights[row[0]], row[1], row[2]) for row in rows]
+    ways = session.execute(FULL_WAYS, {**values, "closes_at": closes_at}).all()
+    flights = flights_by_id(session, {row[0] for row in rows} | {one for row in ways for one in row[:2]})
+    through = [FullFlight(flights[row[0]], row[2], row[3], flights[row[1]]) for row in ways]
+    straight = [FullFlight(flights[row[0]], row[1], row[2]) for row in rows]
+    return straight + [one for one in through if one.onward and connects(one.flight, one.onward)]
 
 
 def lines_to_serve(session: Session, closes_at: datetime) -> list[tuple[int, str]]:
@@ -118,9 +141,9 @@ def lines_to_serve(session: Session, closes_at: datetime) -> list[tuple[int, str
     return [(row[0], row[1]) for row in session.execute(LINES, {"closes_at": closes_at})]
 
 
-def line(session: Session, flight_id: int, cabin: str) -> list[tuple[UUID, int]]:
-    """Return who waits, in the order of joining, with the seats that each party takes."""
-    return [(row[0], row[1]) for row in session.execute(LINE, {"flight_id": flight_id, "cabin": cabin})]
+def line(session: Session, flight_id: int, cabin: str) -> list[tuple[UUID, int, int | None]]:
+    """Return who waits, in the order of joining, with the seats that each takes, and the other flight they need."""
+    return [(row[0], row[1], row[2]) for row in session.execute(LINE, {"flight_id": flight_id, "cabin": cabin})]
 
 
 def wait(session: Session, wait_id: UUID) -> WaitView | None:
@@ -134,13 +157,13 @@ def own_waits(session: Session, user_id: UUID) -> list[WaitView]:
 
 
 def _waits(session: Session, rows: Sequence[Any]) -> list[WaitView]:
-    flights = flights_by_id(session, {row[1] for row in rows})
-    return [_wait(row, flights[row[1]]) for row in rows]
+    flights = flights_by_id(session, {one for row in rows for one in (row[1], row[-1]) if one})
+    return [_wait(row, flights) for row in rows]
 
 
-def _wait(row: Any, flight: FlightView) -> WaitView:
-    cells = [row[0], flight, row[2], Party(*row[3:6]), *row[6:]]
-    return WaitView(*cells)
+def _wait(row: Any, flights: Mapping[int, FlightView]) -> WaitView:
+    cells = [row[0], flights[row[1]], row[2], Party(*row[3:6]), *row[6:-1]]
+    return replace(WaitView(*cells), onward=flights.get(row[-1]))
 
 
 def alert(session: Session, alert_id: UUID) -> AlertView | None:

@@ -14,6 +14,7 @@ from portal.pricing.rules import Party
 
 HOLD_MINUTES = 180
 LINE_ENDS = timedelta(hours=6)
+SHORTEST_INLAND, SHORTEST, LONGEST = timedelta(minutes=60), timedelta(minutes=90), timedelta(hours=24)
 QUIET = timedelta(days=3)
 MOST_WAITS, MOST_ALERTS = 5, 20
 PENDING_KEPT = timedelta(days=7)
@@ -35,6 +36,18 @@ def is_closed(flight: FlightView, now: datetime) -> bool:
     A hold of three hours then still ends two hours before sales close.
     """
     return flight.status != "scheduled" or flight.departure_at - now <= LINE_ENDS
+
+
+def connects(first: FlightView, second: FlightView) -> bool:
+    """True where one may change from the first flight to the second: at one airport, in time, and not back again.
+
+    60 minutes at least where neither crosses a border, else 90; at most 24 hours.
+    """
+    places = (first.origin, first.destination, second.destination)
+    least = SHORTEST_INLAND if len({one.country for one in places}) == 1 else SHORTEST
+    wait = second.departure_at - first.arrival_at
+    there = first.destination.code == second.origin.code and first.origin.code != second.destination.code
+    return there and least <= wait <= LONGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +77,12 @@ def hear(heard: Heard, price_minor: int | None, below_minor: int, now: datetime)
 
 @dataclass(frozen=True, slots=True)
 class FullFlight:
-    """A flight without seats for a party, and how many parties wait for it."""
+    """A flight, or two that connect, without seats for a party, and how many parties wait for it."""
 
     flight: FlightView
     free: int
     waiting: int
+    onward: FlightView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +101,12 @@ class WaitView:
     ahead: int
     reference: str | None
     expires_at: datetime | None
+    onward: FlightView | None = None
+
+    @property
+    def destination(self) -> Place:
+        """Where the party wants to go."""
+        return (self.onward or self.flight).destination
 
 
 @dataclass(frozen=True, slots=True)

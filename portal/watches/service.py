@@ -50,7 +50,8 @@ SETTLE = text(
 END = text(
     """
     update waits w set state = 'lapsed', ended_at = now() from flights f
-    where f.id = w.flight_id and w.state = 'waiting' and (f.status <> 'scheduled' or f.departure_at <= :closes_at)
+    where f.id in (w.flight_id, w.onward_id) and w.state = 'waiting'
+      and (f.status <> 'scheduled' or f.departure_at <= :closes_at)
     returning w.id
     """
 )
@@ -67,31 +68,43 @@ def join(session: Session, wish: NewWait, *, user_id: UUID | None, locale: str) 
     flight = flight_by_public_id(session, wish.flight_id)
     if flight is None:
         raise errors.UnknownWait()
-    _check_line(session, flight, wish)
-    own = (Wait.flight_id == flight.id, Wait.cabin == wish.cabin, func.lower(Wait.email) == wish.email.lower())
-    known = session.scalar(select(Wait.id).where(*own, Wait.state.in_(WAITING)))
-    wait_id = known or _add_wait(session, wish, flight, user_id, locale)
+    onward = flight_by_public_id(session, wish.onward_flight_id) if wish.onward_flight_id else None
+    if wish.onward_flight_id and (onward is None or not rules.connects(flight, onward)):
+        raise errors.UnknownWait()
+    flights = [flight, onward] if onward else [flight]
+    _check_line(session, flights, wish)
+    known = session.scalar(select(Wait.id).where(*_own(flights, wish)))
+    wait_id = known or _add_wait(session, wish, flights, user_id, locale)
     key = f"{wait_id}:{clock.now().date()}"
     outbox.post(session, "wait.joined", key=key, queue="mail", waitId=str(wait_id))
     return wait_id
 
 
-def _check_line(session: Session, flight: FlightView, wish: NewWait) -> None:
-    if rules.is_closed(flight, clock.now()):
+def _own(flights: Sequence[FlightView], wish: NewWait) -> tuple[Any, ...]:
+    ways = Wait.flight_id == flights[0].id, func.coalesce(Wait.onward_id, 0) == (flights[1].id if flights[1:] else 0)
+    return *ways, Wait.cabin == wish.cabin, func.lower(Wait.email) == wish.email.lower(), Wait.state.in_(WAITING)
+
+
+def _check_line(session: Session, flights: Sequence[FlightView], wish: NewWait) -> None:
+    if any(rules.is_closed(flight, clock.now()) for flight in flights):
         raise errors.LineClosed()
-    free = free_seats(session, [flight.id]).get((flight.id, wish.cabin))
-    if free is None:
+    free = free_seats(session, [flight.id for flight in flights])
+    seats = [free.get((flight.id, wish.cabin)) for flight in flights]
+    if None in seats:
         raise errors.UnknownWait()
-    if free >= wish.party.seats:
+    if all(one is not None and one >= wish.party.seats for one in seats):
         raise errors.NotFull()
 
 
-def _add_wait(session: Session, wish: NewWait, flight: FlightView, user_id: UUID | None, locale: str) -> UUID:
+def _add_wait(
+    session: Session, wish: NewWait, flights: Sequence[FlightView], user_id: UUID | None, locale: str
+) -> UUID:
     mine = select(func.count()).where(func.lower(Wait.email) == wish.email.lower(), Wait.state.in_(WAITING))
     if (session.scalar(mine) or 0) >= rules.MOST_WAITS:
         raise errors.TooManyWatches()
     row = insert(Wait).values(
-        flight_id=flight.id,
+        flight_id=flights[0].id,
+        onward_id=flights[1].id if flights[1:] else None,
         cabin=wish.cabin,
         brand=wish.brand,
         **_party(wish.party),
@@ -100,8 +113,7 @@ def _add_wait(session: Session, wish: NewWait, flight: FlightView, user_id: UUID
         locale=locale,
     )
     made = session.scalar(row.on_conflict_do_nothing().returning(Wait.id))
-    own = (Wait.flight_id == flight.id, Wait.cabin == wish.cabin, func.lower(Wait.email) == wish.email.lower())
-    return made or session.scalars(select(Wait.id).where(*own, Wait.state.in_(WAITING))).one()
+    return made or session.scalars(select(Wait.id).where(*_own(flights, wish))).one()
 
 
 def _party(party: Party) -> dict[str, int]:
@@ -123,12 +135,16 @@ def leave(session: Session, wait_id: UUID, *, user_id: UUID | None = None) -> No
 def offer_next(session: Session, flight_id: int, cabin: str, *, settings: Settings) -> UUID | None:
     """Hold seats for the first in line whose party fits, at today's price for three hours; returns the wait, or None.
 
+    Who waits for a connection fits once its other flight has the seats, too.
+
     One party a transaction: call it again until it returns None. Raises what hold raises (SoldOut: somebody bought in
     between); the transaction must be rolled back then, and the line stays as it was.
     """
     session.execute(LOCK_LINE, {"key": f"waiting list {flight_id} {cabin}"})
-    free = free_seats(session, [flight_id]).get((flight_id, cabin), 0)
-    wait_id = rules.next_in_line(queries.line(session, flight_id, cabin), free)
+    line = queries.line(session, flight_id, cabin)
+    free = free_seats(session, [flight_id, *(other for _who, _seats, other in line if other)])
+    able = [(who, n) for who, n, other in line if other is None or free.get((other, cabin), 0) >= n]
+    wait_id = rules.next_in_line(able, free.get((flight_id, cabin), 0))
     row = session.get(Wait, wait_id, with_for_update=True, populate_existing=True) if wait_id else None
     if row is None or row.state != "waiting":
         return None
@@ -137,8 +153,9 @@ def offer_next(session: Session, flight_id: int, cabin: str, *, settings: Settin
 
 
 def _offer(session: Session, row: Wait, settings: Settings) -> None:
-    flight = flights_by_id(session, [row.flight_id])[row.flight_id]
-    offer = _todays_offer(session, row, flight, settings)
+    wanted = [row.flight_id, *([row.onward_id] if row.onward_id else [])]
+    known = flights_by_id(session, wanted)
+    offer = _todays_offer(session, row, [known[one] for one in wanted], settings)
     key = f"waiting list {row.id}"
     wish = HoldWish((offer,), key, row.user_id, row.locale, rules.HOLD_MINUTES, email=row.email)
     held = booking.hold(session, wish)
@@ -148,13 +165,13 @@ def _offer(session: Session, row: Wait, settings: Settings) -> None:
     session.flush()
 
 
-def _todays_offer(session: Session, row: Wait, flight: FlightView, settings: Settings) -> Offer:
+def _todays_offer(session: Session, row: Wait, flights: Sequence[FlightView], settings: Settings) -> Offer:
     brands = [one.brand for one in load_book(session).in_cabin(row.cabin)]
     blank = Offer(
         token="",
-        slice_origin=flight.origin.code,
-        slice_destination=flight.destination.code,
-        flight_ids=(flight.id,),
+        slice_origin=flights[0].origin.code,
+        slice_destination=flights[-1].destination.code,
+        flight_ids=tuple(one.id for one in flights),
         cabin=row.cabin,
         brand=row.brand if row.brand in brands else brands[0],
         booking_class="",

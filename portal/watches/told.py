@@ -13,9 +13,10 @@ from portal.flights.queries import FlightView
 from portal.kit import grants, i18n, mail, signing
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
+from portal.places.queries import Place
 from portal.pricing.rules import Party
 from portal.watches.errors import UnknownAlert, UnknownWait
-from portal.watches.rules import AlertView, WaitView
+from portal.watches.rules import AlertView, FullFlight, WaitView
 
 WAIT, ALERT = "waiting-list", "fare-alert"
 
@@ -46,24 +47,29 @@ def read_alert(settings: Settings, token: str) -> UUID:
         raise UnknownAlert() from None
 
 
+def way(one: FullFlight) -> str:
+    """Return what names a full flight, or two that connect, in a form."""
+    return f"{one.flight.public_id},{one.onward.public_id}" if one.onward else str(one.flight.public_id)
+
+
 def joined_mail(view: WaitView, settings: Settings, letter: str) -> EmailMessage:
     """Return the mail that confirms a place in line, with the link to leave it."""
     with i18n.speaking(view.locale):
-        subject = _("You are on the waiting list: %(route)s, %(day)s") % _about(view.flight)
+        subject = _("You are on the waiting list: %(route)s, %(day)s") % _about(view.flight, view.destination)
     return _wait_mail(view, settings, "wait_joined", subject, letter)
 
 
 def over_mail(view: WaitView, settings: Settings) -> EmailMessage:
     """Return the mail that tells that the line has ended without a seat."""
     with i18n.speaking(view.locale):
-        subject = _("No seat came free: %(route)s, %(day)s") % _about(view.flight)
+        subject = _("No seat came free: %(route)s, %(day)s") % _about(view.flight, view.destination)
     return _wait_mail(view, settings, "wait_over", subject, str(view.id))
 
 
 def offered_mail(view: WaitView, booking: BookingView, settings: Settings) -> EmailMessage:
     """Return the mail that tells of seats that are held, with the link that leads to the travellers' names."""
     with i18n.speaking(view.locale):
-        subject = _("Seats are held for you: %(route)s, %(day)s") % _about(view.flight)
+        subject = _("Seats are held for you: %(route)s, %(day)s") % _about(view.flight, view.destination)
     go_on = grants.link(settings, booking.reference, f"/book/{booking.reference}/passengers")
     more = {"booking": booking, "go_on": go_on}
     return _wait_mail(view, settings, "wait_offered", subject, str(view.id), **more)
@@ -125,7 +131,7 @@ def _alert_mail(
 def reminder_mail(booking: BookingView, flight: FlightView, settings: Settings) -> EmailMessage:
     """Return the mail that says that check-in is open, with the link to it."""
     with i18n.speaking(booking.locale):
-        subject = _("Check-in is open: %(route)s, %(day)s") % _about(flight)
+        subject = _("Check-in is open: %(route)s, %(day)s") % _about(flight, flight.destination)
     return mail.compose(
         settings,
         to=booking.contact_email or "",
@@ -157,8 +163,8 @@ def results_path(ends: tuple[str, str], on: date, party: Party, cabin: str) -> s
     return f"/flights?{urlencode(asked)}"
 
 
-def _about(flight: FlightView) -> dict[str, str]:
+def _about(flight: FlightView, destination: Place) -> dict[str, str]:
     return {
-        "route": f"{flight.origin.city} – {flight.destination.city}",
+        "route": f"{flight.origin.city} – {destination.city}",
         "day": i18n.day(flight.departure_local),
     }
