@@ -130,4 +130,6 @@ def options(settings: Settings) -> dict[str, Any]:
         "forwarded_allow_ips": ",".join(settings.trusted_proxies),
         "timeout_graceful_shutdown": 20,
         "timeout_keep_alive": IDLE_SECONDS,
+        # A process that is busy importing on a loaded machine is not dead.
+        "timeout_worker_healthcheck": 60,
     }
