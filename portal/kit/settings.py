@@ -161,6 +161,10 @@ def _kind(default: Any) -> str:
     return "true or false" if isinstance(default, bool) else "a whole number"
 
 
+def _is_weak(secret: str) -> bool:
+    return len(secret) < MINIMUM_SECRET or secret == DEVELOPMENT_SECRET or len(set(secret)) < 8
+
+
 def _refuse_weak_secrets(settings: Settings, source: Mapping[str, str]) -> None:
     for name in ("SECRET_KEY", "JWT_SECRET_KEY"):
         value = source.get(f"PORTAL_{name}", "").strip()
@@ -168,10 +172,12 @@ def _refuse_weak_secrets(settings: Settings, source: Mapping[str, str]) -> None:
             raise ConfigurationError(
                 f"PORTAL_{name} is missing; production needs at least {MINIMUM_SECRET} characters."
             )
-        if len(value) < MINIMUM_SECRET or value == DEVELOPMENT_SECRET or len(set(value)) < 8:
+        if _is_weak(value):
             raise ConfigurationError(
                 f"PORTAL_{name} is too short or well known; use {MINIMUM_SECRET} random characters."
             )
+    if any(map(_is_weak, settings.jwt_previous_keys)):
+        raise ConfigurationError("PORTAL_JWT_PREVIOUS_KEYS names a key that is too short or well known; leave it out.")
     for name in ("DATABASE_URL", "REDIS_URL", "BASE_URL", "ALLOWED_HOSTS"):
         if not source.get(f"PORTAL_{name}", "").strip():
             raise ConfigurationError(f"PORTAL_{name} is missing; production has no default for it.")
