@@ -42,8 +42,8 @@ from portal.kit.web import Request, Viewer, endpoint
 from portal.tokens import service as tokens
 from portal.tokens.errors import RefreshRefused, TokenRefused
 from portal.tokens.forms import OneToken, TokenPair
-from portal.tokens.queries import by_word
-from portal.tokens.rules import NOTED_EVERY, is_key, read_access_token
+from portal.tokens.queries import Key, by_word
+from portal.tokens.rules import NOTED_EVERY, is_key, read_access_token, scopes_for
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -77,13 +77,21 @@ def _by_key(request: Request, word: str) -> Viewer:
     caller, now = limits.caller(request.scope), clock.now()
     with db.reading() as session:
         key = by_word(session, word, caller=caller, now=now)
-        person = queries.person(session, key.user_id) if key else None
+        person = queries.may_enter(session, key.user_id) if key else None
     if key is None or person is None:
         raise TokenRefused()
     if key.last_used_at is None or now - key.last_used_at > NOTED_EVERY:
         with db.writing() as session:
             tokens.note_use(session, key, caller)
-    return Viewer(person.id, person.email, person.name, person.role, scopes=frozenset(key.scopes))
+    return Viewer(person.id, person.email, person.name, _role_of(request, person, key), scopes=frozenset(key.scopes))
+
+
+def _role_of(request: Request, person: queries.Known, key: Key) -> str:
+    """Return the role that a key acts in: where staff need a second factor, only a key with a scope of theirs is
+    theirs, for only who has shown the factor can make one.
+    """
+    theirs = set(key.scopes) - set(scopes_for("customer"))
+    return person.role if theirs or not entrance.must_have_factor(request.settings, person.role) else "customer"
 
 
 def bearer(request: Request) -> str | None:

@@ -36,7 +36,7 @@ from portal.factors import rules as factor_rules
 from portal.factors import service as factors
 from portal.factors.errors import HalfWayLapsed, OfferLapsed, PasskeyRefused, WrongCode
 from portal.kit import db, limits
-from portal.kit.errors import Invalid, NotSignedIn
+from portal.kit.errors import Invalid, NotSignedIn, PortalError
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import parse
 from portal.kit.web import Notice, Request, Viewer, errors_by_field, page, render, see_other
@@ -218,8 +218,14 @@ def confirm(request: Request) -> Response:
         else:
             _prove_by_password(request, viewer)
     except (Invalid, WrongCredentials) as no:
-        return _confirm_page(request, errors_by_field(no) or {"password": f"{no.title}."}, 422, after)
+        return _confirm_page(request, _wrong(no), 422, after)
     return see_other(request, after or "/account")
+
+
+def _wrong(no: PortalError) -> dict[str, str]:
+    if isinstance(no, WrongCode):
+        return {"code": f"{no.title}."}
+    return {"password": errors_by_field(no).get("password", "") or _("This is not the password of your account.")}
 
 
 def _prove_by_password(request: Request, viewer: Viewer) -> None:

@@ -18,6 +18,7 @@ from portal.factors import service
 from portal.factors.models import Authenticator, HalfSignIn, RecoveryCode, RememberedBrowser
 from portal.kit import clock, db, outbox, signing
 from portal.kit.settings import Settings
+from tests.booking import makers
 from tests.factors.conftest import HERE, Person
 from tests.people import PASSWORD, join
 
@@ -443,6 +444,27 @@ def test_programs_of_staff_need_the_second_factor_too(strict: Settings) -> None:
         assert (refused.status_code, refused.json()["code"]) == (403, "second_factor_missing")
         traveller = {**login, "email": "traveller@example.com"}
         assert client.post("/api/auth/login", json=traveller).status_code == 200
+
+
+def test_a_key_made_without_the_second_factor_opens_nobody_elses_booking(strict: Settings) -> None:
+    reference = makers.held(strict, makers.offer(strict, makers.flight())).reference
+
+    def asked(client: TestClient, *scopes: str) -> int:
+        form = {"name": "x", "scopes": list(scopes), "days": "30"}
+        made = client.post("/account/api-keys/new", data=form)
+        if made.status_code != 200:
+            return made.status_code
+        word = re.findall(r"ak_[\w-]+", made.text)[0]
+        headers = {"authorization": f"Bearer {word}"}
+        return client.get(f"/api/bookings/{reference}", headers=headers).status_code
+
+    with TestClient(create_app(strict), follow_redirects=False) as client:
+        sam = Person(client, "staff@example.com")
+        sam.password(accounts.DEMO_PASSWORD)
+        assert asked(client, "bookings:read") == 404
+        assert asked(client, "bookings:read", "flights:read") == 422
+        sam.enrol()
+        assert asked(client, "bookings:read", "flights:read") == 200
 
 
 def test_staff_need_none_where_it_is_not_asked(settings: Settings, client: TestClient) -> None:
