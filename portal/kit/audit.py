@@ -215,15 +215,16 @@ class _SortedOut:
         return {MARK: len(self.values) - 1}
 
 
-def erase(session: Session, *, of: UUID, things: Sequence[tuple[str, str]] = ()) -> int:
-    """Erase the personal part of every entry that this person made or that is about `things` (kind and id of each:
-    the account, its bookings); returns of how many. The entries, their seals and the chain stay. Recorded as a deed.
+def erase(session: Session, *, of: UUID, things: Sequence[tuple[str, str]] = (), words: Sequence[str] = ()) -> int:
+    """Erase the personal part of every entry that this person made, that is about `things` (kind and id of each: the
+    account, its bookings), or in which one of `words` (an e-mail address) stands as a whole value; returns of how
+    many. The entries, their seals and the chain stay. Recorded as a deed.
     """
     kinds, ids = [kind for kind, _ in things], [thing_id for _, thing_id in things]
-    count = session.scalar(ERASE, {"of": of, "kinds": kinds, "ids": ids}) or 0
+    count = session.scalar(ERASE, {"of": of, "kinds": kinds, "ids": ids, "words": list(words)}) or 0
     if count:
         record(session, "personal.erased", "user", of, after={"entries": count})
     return int(count)
 
 
-ERASE = text("select audit_erase(:of, cast(:kinds as text[]), cast(:ids as text[]))")
+ERASE = text("select audit_erase(:of, cast(:kinds as text[]), cast(:ids as text[]), cast(:words as text[]))")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, NullPool, create_engine, make_url, text
 
 APPEND_ONLY = ("audit_entries", "audit_seals")
-DOORS = ("audit_erase(uuid, text[], text[])", "audit_retire(timestamptz, bigint)")
+DOORS = ("audit_erase(uuid, text[], text[], text[])", "audit_retire(timestamptz, bigint)")
 READ_ONLY = ("alembic_version",)
 
 

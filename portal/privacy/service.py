@@ -156,7 +156,7 @@ def _erase(session: Session, person: people.Known) -> None:
     session.execute(delete(User).where(User.id == person.id))
     audit.record(session, "user.erase", "user", person.id)
     session.flush()
-    audit.erase(session, of=person.id, things=[("user", str(person.id))])
+    audit.erase(session, of=person.id, things=[("user", str(person.id))], words=[person.email])
 
 
 # The bookings of who goes: their rest is erased once their flights are over.

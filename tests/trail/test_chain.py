@@ -199,6 +199,14 @@ def test_the_erased_by_thing_and_nobody_else(settings: Settings) -> None:
     assert one("select string_agg(thing_id, '') from audit_entries where personal is not null") == "b"
 
 
+def test_what_names_the_erased_anywhere_is_erased_with_them(settings: Settings) -> None:
+    deed(1)
+    deed(12)
+    with db.writing() as session:
+        assert audit.erase(session, of=db_uuid(), words=["Person1@Example.com"]) == 1
+    assert one("select count(*) from audit_entries where personal like '%person12@%'") == 1
+
+
 def db_uuid() -> object:
     return one("select gen_random_uuid()")
 
