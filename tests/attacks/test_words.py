@@ -93,7 +93,7 @@ def test_a_line_break_ends_no_header(client: TestClient, settings: Settings, peo
         answer = client.get(path)
         assert "bcc" not in answer.headers
         assert answer.status_code < 500
-    assert makers.one("select count(*) from users where first_name ~ '[[:cntrl:]]'") == 0
+    assert makers.one("select count(*) from users where given_name ~ '[[:cntrl:]]'") == 0
 
 
 @pytest.mark.parametrize("odd", ["Ana\r\nBcc: evil@example.com", "Ana\nBcc: evil@example.com"])
