@@ -31,6 +31,13 @@ WHERE: tuple[tuple[str, dict[str, str]], ...] = (
     (r"/paid/", {"token": "paid"}),
     (r"/waiting-list/", {"token": "wait_link"}),
     (r"/fare-alerts/", {"token": "alert_link"}),
+    (r"/account/security/passkeys/", {"id": "passkey"}),
+    (r"/account/security/browsers/", {"id": "browser"}),
+    (r"/account/security/identities/", {"id": "identity"}),
+    (r"/account/devices/", {"id": "device"}),
+    (r"/account/privacy/copies/", {"id": "copy"}),
+    (r"/account/api-keys/programs/", {"id": "program"}),
+    (r"/account/api-keys/|/api/me/keys/", {"id": "key"}),
     (r"/account/travellers/|/api/me/travellers/", {"id": "traveller"}),
     (r"/account/watches/waits/|/api/me/waits/", {"id": "wait"}),
     (r"/account/watches/alerts/|/api/me/alerts/", {"id": "alert"}),
@@ -45,6 +52,8 @@ WHERE: tuple[tuple[str, dict[str, str]], ...] = (
     (r"/api/airports/", {"code": "=JFK"}),
     (r"/dev/mail/", {"id": "=letter", "index": "=0"}),
 )
+# What an address is asked with, where its key is not all in the path.
+WITH = {"/account/privacy/copies/{id}/file": "copy_file"}
 # What must be sent for a door to look whose the thing is; everywhere else an empty body comes as far as that.
 NOBODY = "3f0c5c3e-6a5e-4a0e-9d57-0f4c6ad1b2ce"
 TRAVELLER = {"givenName": "Robin", "familyName": "Wood", "dateOfBirth": "1990-05-01"}
@@ -82,7 +91,8 @@ def address(path: str, facts: Facts) -> str:
         assert name, f"Say in WHERE what fills {{{found[1]}}} of {path}, and make one in tests/access/furnished.py."
         return name[1:] if name.startswith("=") else str(facts[name])
 
-    return re.sub(r"{(\w+)(?::\w+)?}", fill, path)
+    asked = f"?{facts[WITH[path]]}" if path in WITH else ""
+    return re.sub(r"{(\w+)(?::\w+)?}", fill, path) + asked
 
 
 class Asker:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +11,14 @@ from starlette.testclient import TestClient
 
 from portal.accounts import service as accounts
 from portal.accounts.forms import Registration
+from portal.accounts.models import SignIn
 from portal.app import create_app
 from portal.booking.models import Booking
 from portal.booking.told import paid_path
 from portal.disruptions import service as disruptions
+from portal.factors.models import Authenticator, Identity, Passkey, RememberedBrowser
 from portal.flights.operations import Deed
-from portal.kit import db, grants, outbox
+from portal.kit import clock, db, grants, outbox
 from portal.kit.money import Money
 from portal.kit.settings import Settings
 from portal.kit.validation import parse
@@ -24,6 +26,8 @@ from portal.payments import gateway
 from portal.payments import service as payments
 from portal.payments.models import Payment
 from portal.payments.rules import Outcome
+from portal.privacy import service as privacy
+from portal.privacy.models import DataCopy
 from portal.watches import told as watches
 from tasks.handlers import HANDLERS
 from tests import world
@@ -50,6 +54,7 @@ def furnish(settings: Settings) -> Facts:
         facts |= _after_sale(settings, client, facts)
         facts |= _wishes(settings, client, facts)
         facts |= _office(settings, client, facts)
+        facts |= _keys(settings, client, facts)
     return facts
 
 
@@ -74,11 +79,11 @@ def token(client: TestClient, who: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {answer.json()['accessToken']}"}
 
 
-def owned(booking: Booking) -> str:
-    """Make the booking the owner's; returns its reference."""
+def owned(booking: Booking, by: str = "owner@example.com") -> str:
+    """Make the booking somebody's, the owner's if nobody else is named; returns its reference."""
     with db.writing() as session:
         statement = "update bookings set user_id = (select id from users where email = :mail) where id = :id"
-        session.execute(text(statement), {"mail": "owner@example.com", "id": booking.id})
+        session.execute(text(statement), {"mail": by, "id": booking.id})
     return booking.reference
 
 
@@ -198,6 +203,30 @@ def _refused_refund(settings: Settings) -> object:
         return session.scalar(
             text("update refunds set state = 'failed' where payment_id = :id returning id"), {"id": payment}
         )
+
+
+def _keys(settings: Settings, client: TestClient, facts: Facts) -> Facts:
+    """Give the owner one of every key and trace that an account may have; everybody has just proved who they are."""
+    wish = {"name": "Nightly export", "scopes": ["bookings:read"]}
+    key = client.post("/api/me/keys", json=wish, headers=facts["tokens"]["owner"])
+    assert key.status_code == 201, key.text
+    soon = clock.now() + timedelta(days=1)
+    with db.writing() as session:
+        owner = session.scalar(text("select id from users where email = 'owner@example.com'"))
+        passkey = Passkey(user_id=owner, credential_id=b"x", public_key=b"x", sign_count=0, transports=[], name="Phone")
+        passkey.synced = False
+        browser = RememberedBrowser(user_id=owner, fingerprint="x", agent="Firefox", expires_at=soon)
+        identity = Identity(user_id=owner, issuer="https://id.example", subject="x", email="owner@example.com")
+        device = SignIn(user_id=owner, fingerprint="x", expires_at=soon)
+        copy = DataCopy(user_id=owner, state="ready", progress=100, content=b"{}", ready_at=clock.now())
+        app = Authenticator(user_id=owner, secret=b"x", name="Phone", last_step=0)
+        session.add_all([passkey, browser, identity, device, copy, app])
+        session.execute(text("update sign_ins set proved_at = now() + interval '6 hours'"))
+        session.flush()
+        family = session.scalar(text("select family from refresh_tokens where user_id = :id limit 1"), {"id": owner})
+        made = {"passkey": passkey.id, "browser": browser.id, "identity": identity.id, "device": device.id}
+        file = privacy.file_link(settings, copy.id).partition("?")[2]
+        return {**made, "copy": copy.id, "copy_file": file, "program": family, "key": key.json()["id"]}
 
 
 def _too_little(settings: Settings) -> UUID:
