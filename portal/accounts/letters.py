@@ -242,13 +242,13 @@ NOTICES: Mapping[str, Callable[[Mapping[str, Any]], Words]] = {
         _("An API key was made for your account"),
         _("A program that has it may act for you, as far as the key allows."),
         _("See your keys"),
-        "/account/security",
+        "/account/api-keys",
     ),
     "key_revoked": lambda _facts: _plain(
         _("An API key was revoked"),
         _("Programs that used it are refused from now on."),
         _("See your keys"),
-        "/account/security",
+        "/account/api-keys",
     ),
     "identity_linked": lambda _facts: _plain(
         _("Another way to sign in was added"),

@@ -88,11 +88,14 @@ def by_sign_in(session: Session, word: str, now: datetime) -> Seen | None:
 
 
 def by_token(session: Session, claims: Claims) -> Known | None:
-    """Return whom an access token stands for, unless they have another role by now, or its family was revoked."""
+    """Return whom an access token stands for, unless they have another role by now, their account is closed, or
+    its family was revoked.
+    """
     alive = exists().where(
         RefreshToken.family == claims.family, RefreshToken.user_id == User.id, RefreshToken.revoked_at.is_(None)
     )
-    row = session.execute(select(*COLUMNS).where(User.id == claims.user_id, User.role == claims.role, alive)).first()
+    same = (User.id == claims.user_id, User.role == claims.role, User.closed_at.is_(None))
+    row = session.execute(select(*COLUMNS).where(*same, alive)).first()
     return Known(*row) if row else None
 
 

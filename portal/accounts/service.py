@@ -107,7 +107,7 @@ def identify(
     """
     account = rules.normal_email(wish.email)
     lock = f"{account} {browser}".strip()
-    _admit(settings, caller, lock)
+    _admit(settings, caller, lock, known=bool(browser))
     try:
         person = authenticate(session, wish.email, wish.password)
     except WrongCredentials:
@@ -117,12 +117,14 @@ def identify(
     return person
 
 
-def _admit(settings: Settings, caller: str, lock: str) -> None:
+def _admit(settings: Settings, caller: str, lock: str, *, known: bool) -> None:
+    """Many people share an address: what one of them guesses does not hold up browsers that are known."""
     limits.check(settings, "sign-in-address", caller)
     limits.check(settings, "sign-in-account", lock)
     limits.check(settings, "sign-in", f"{lock} {caller}")
-    backoff.check(settings, "caller", caller)
     backoff.check(settings, "account", lock)
+    if not known:
+        backoff.check(settings, "caller", caller)
 
 
 def _count_guess(session: Session, settings: Settings, account: str, *, caller: str, lock: str) -> None:
@@ -134,12 +136,11 @@ def _count_guess(session: Session, settings: Settings, account: str, *, caller: 
 
 
 def forgive_guesses(settings: Settings, email: str, *, caller: str, browser: str = "") -> None:
-    """Forget the wrong guesses at an account's password: its owner is here."""
-    account = rules.normal_email(email)
-    for lock in {account, f"{account} {browser}".strip()}:
-        limits.forgive(settings, "sign-in", f"{lock} {caller}")
-        limits.forgive(settings, "sign-in-account", lock)
-        backoff.forgive(settings, "account", lock)
+    """Forget what this browser guessed at an account's password: its owner is here. What strangers guessed stays."""
+    lock = f"{rules.normal_email(email)} {browser}".strip()
+    limits.forgive(settings, "sign-in", f"{lock} {caller}")
+    limits.forgive(settings, "sign-in-account", lock)
+    backoff.forgive(settings, "account", lock)
 
 
 def renew_hash(session: Session, user_id: UUID, password: str) -> None:
@@ -328,7 +329,7 @@ def refresh(session: Session, word: str, settings: Settings, *, address: str, ag
     token that comes a second time was stolen from somebody, and its whole family is revoked.
     """
     used = tokens.redeem(session, word)
-    person = queries.person(session, used.user_id) if used else None
+    person = queries.may_enter(session, used.user_id) if used else None
     if used is None or person is None:
         return None
     return tokens.issue(session, person.id, person.role, settings, after=used, address=address, agent=agent)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
 from portal import access
@@ -260,3 +260,16 @@ def test_a_key_opens_no_page(client: TestClient, robin: dict[str, str]) -> None:
 def test_no_route_is_forgotten() -> None:
     paths = {route.path for route in ROUTES if hasattr(route, "methods") and route.path.startswith("/api/")}
     assert paths == {path for _, path in API}
+
+
+def test_nothing_opens_a_closed_account(client: TestClient) -> None:
+    account("robin")
+    pair = client.post("/api/auth/login", json={"email": "robin@example.com", "password": PASSWORD}).json()
+    headers = {"Authorization": f"Bearer {pair['accessToken']}"}
+    key = bearing(made(client, headers))
+    with db.writing() as session:
+        session.execute(update(accounts.User).values(closed_at=clock.now()))
+    for shown in (headers, key):
+        assert client.get("/api/me", headers=shown).json()["code"] == "token_refused"
+    refreshed = client.post("/api/auth/refresh", json={"refreshToken": pair["refreshToken"]})
+    assert refreshed.json()["code"] == "refresh_refused"
