@@ -32,7 +32,7 @@ class Patience:
 
 PATIENCE: Mapping[str, Patience] = {
     "account": Patience(10, 60, 3600),
-    "caller": Patience(50, 60, 3600),
+    "caller": Patience(50, 60, 900, memory=3600),
 }
 
 # Returns the number of failures and the seconds to wait; ARGV[5] says whether this is a failure or only a question.

@@ -87,6 +87,15 @@ def test_ten_guesses_hold_strangers_up_and_write_to_the_owner_once(strict: TestC
     assert [one["to"] for one in held_up] == ["robin@example.com"]
 
 
+def test_guesses_from_one_address_hold_up_whoever_is_new_there(strict: TestClient, limited: Settings) -> None:
+    strict.post("/account/sign-in", data=LOGIN)
+    for _ in range(50):
+        backoff.failed(limited, "caller", "testclient")
+    with_cookie = strict.post("/account/sign-in", data=LOGIN).status_code
+    strict.cookies.clear()
+    assert (with_cookie, strict.post("/account/sign-in", data=LOGIN).status_code) == (303, 429)
+
+
 def test_the_mailed_link_opens_the_account_for_its_owners_browser(strict: TestClient, limited: Settings) -> None:
     guess(stranger(limited), 10)
     own = stranger(limited)
