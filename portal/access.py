@@ -2,7 +2,7 @@
 
 The table is the rule and not a list beside it: `admit` stands before every door and reads it. A column that says
 `sign-in` or `403` is kept right here; one that says `404` depends on whose the thing is, which the door finds out
-(kit.grants) – and tests/test_access.py asks every door as everybody. An address without a line lets nobody in.
+(kit.grants) – and tests/access asks every door as everybody. An address without a line lets nobody in.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ GET         /account/security                                       account
 GET POST    /account/password                                       account
 GET POST    /account/email                                          account
 POST        /account/devices/end                                    account
-POST        /account/devices/{id}/end                               account
+POST        /account/devices/{id}/end                               own
 GET         /account/privacy                                        account
 POST        /account/privacy/copies                                 account
 GET         /account/privacy/copies/{id}                            own
