@@ -65,6 +65,7 @@ import portal.watches.api
 import portal.watches.pages
 from portal.kit import db, errors, logs
 from portal.kit.assets import Assets
+from portal.kit.directory import Directory
 from portal.kit.middleware import (
     AcrossOrigins,
     Allowances,
@@ -140,11 +141,10 @@ ROUTES: list[BaseRoute] = [
 def create_app(settings: Settings) -> Starlette:
     """Return the portal as an ASGI application; connects lazily, so it starts even while PostgreSQL is away."""
     app = Starlette(
-        routes=ROUTES,
         middleware=_middleware(settings),
         exception_handlers=cast(Any, {HTTPException: _refused, errors.PortalError: _refused, Exception: _crashed}),
-        lifespan=_lifespan,
     )
+    app.router = Directory(ROUTES, _lifespan)
     app.state.settings = settings
     app.state.admit, app.state.admission = portal.access.admit, portal.access.admission
     app.state.viewer_from_session = portal.accounts.entrance.viewer_from_session
