@@ -43,10 +43,10 @@ COPY_FLIGHTS = text(
         insert into flights (id, carrier, number, origin, destination, departs_on, departure_local, arrival_local,
             departure_at, arrival_at, aircraft, distance_km, fare_minor, currency, status)
         overriding system value
-        select case when i = 0 then :watched else 1000 + i end, carrier, i % 9999 + 1, origin, destination,
-            departs_on + i / 9999 + 1, departure_local + make_interval(days => i / 9999 + 1),
-            arrival_local + make_interval(days => i / 9999 + 1), departure_at + make_interval(days => i / 9999 + 1),
-            arrival_at + make_interval(days => i / 9999 + 1), aircraft, distance_km, fare_minor, currency, status
+        select case when i = 0 then :watched else 1000 + i end, carrier, i % :a_day + 1, origin, destination,
+            departs_on + i / :a_day + 1, departure_local + make_interval(days => i / :a_day + 1),
+            arrival_local + make_interval(days => i / :a_day + 1), departure_at + make_interval(days => i / :a_day + 1),
+            arrival_at + make_interval(days => i / :a_day + 1), aircraft, distance_km, fare_minor, currency, status
         from source, generate_series(0, :count) i returning id
     )
     insert into flight_cabins (flight_id, cabin, capacity) select id, 'economy', :seats from made
@@ -61,7 +61,7 @@ FRESH = """select gen_random_uuid() as booking_id, gen_random_uuid() as passenge
 def run() -> Result:
     """Measure purchases spread over many flights, and all on one."""
     with TestServices() as services:
-        settings = _prepared(services)
+        settings = prepared(services, count=FLIGHTS, a_day=9999)
         with TestClient(create_app(settings)) as client:
             script = watched_purchase(client, settings)
             with db.reading() as session:
@@ -79,7 +79,8 @@ def run() -> Result:
     return Result("booking", data, figures, [f"pgbench: -M prepared, the {statements} statements of a purchase by API"])
 
 
-def _prepared(services: TestServices) -> Settings:
+def prepared(services: TestServices, *, count: int, a_day: int) -> Settings:
+    """Fill the database with the small world and so many flights from JFK to LAX, `a_day` of them on each day."""
     settings = Settings(
         database_url=services.postgres.url,
         redis_url=services.redis.url,
@@ -92,7 +93,7 @@ def _prepared(services: TestServices) -> Settings:
     with db.writing() as session:
         world.build(session)
         source = world.flight(session, number=9999).id
-        values = {"source": source, "watched": WATCHED, "count": FLIGHTS, "seats": SEATS}
+        values = {"source": source, "watched": WATCHED, "count": count, "a_day": a_day, "seats": SEATS}
         session.execute(COPY_FLIGHTS, values)
     return settings
 

@@ -136,7 +136,7 @@ def serving(services: TestServices, factory: str, *, workers: int = 2, **more: s
 
 
 def _wait_for(port: int) -> None:
-    for _ in range(300):
+    for _ in range(900):
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
             connection.request("GET", "/health/live")
