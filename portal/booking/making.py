@@ -11,11 +11,12 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from portal.booking import records, rules
+from portal.booking import errors, records, rules
 from portal.booking.forms import HoldWish, NameWish
 from portal.booking.models import HOLD
 from portal.booking.views import BookingView, ChargeView, PassengerView, SliceView
-from portal.flights.queries import FlightView
+from portal.flights.errors import FlightClosed
+from portal.flights.queries import FlightView, flights_by_id
 from portal.kit import ids
 from portal.search.rules import Offer
 
@@ -33,6 +34,19 @@ def known(session: Session, key: str) -> Any:
 def fingerprint(offers: Iterable[Offer]) -> str:
     """Return what tells one choice of offers from another."""
     return hashlib.sha256("\n".join(offer.token for offer in offers).encode()).hexdigest()
+
+
+def flights_of(session: Session, offers: Sequence[Offer]) -> list[list[FlightView]]:
+    """Return the offers' flights, slice by slice; raises FlightClosed, OffersDoNotFit."""
+    wanted = [flight for offer in offers for flight in offer.flight_ids]
+    known = flights_by_id(session, wanted)
+    if not known.keys() >= set(wanted):
+        raise FlightClosed()
+    flights = [[known[flight] for flight in offer.flight_ids] for offer in offers]
+    no = rules.offers_problem(offers) or rules.order_problem(flights)
+    if no:
+        raise errors.OffersDoNotFit(no)
+    return flights
 
 
 def make(

@@ -307,10 +307,13 @@ HOLD = text(
     select expires_at, created_at from made
     """
 )
-# Numbered for the first flight's airline, in the passengers' order.
-ISSUE = text(
+# A paid hold becomes a booking with tickets, numbered for the first flight's airline, in the passengers' order.
+CONFIRM = text(
     """
-    with flown as (
+    with booked as (
+        update bookings set status = 'confirmed', expires_at = null, confirmed_at = :now, paid_minor = :paid
+        where id = :id
+    ), flown as (
         select s.flight_id, c.ticket_prefix, row_number() over (order by s.slice_position, s.position) - 1 as position
         from booking_segments s join flights f on f.id = s.flight_id join carriers c on c.code = f.carrier
         where s.booking_id = :id

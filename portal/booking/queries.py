@@ -34,7 +34,9 @@ PAYABLE = text(
     select b.status <> 'held' or b.expires_at <= clock_timestamp() as over,
            b.contact_email is not null and not exists (
                select from passengers where booking_id = b.id and ticket_name is null) as named,
-           exists (select from payments where payable = b.id) as tried
+           exists (select from payments where payable = b.id) as tried,
+           exists (select from seat_claims join flight_cabins using (flight_id, cabin)
+               where holder = b.id and closed_at_sold is not null) as closed
     from bookings b where b.id = :id
     """
 )
@@ -52,11 +54,15 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Payable:
-    """Whether a hold is over by the database's clock, whether all are named, whether anybody has tried to pay."""
+    """Whether a hold is over by the database's clock, whether all are named, whether anybody has tried to pay.
+
+    `closed` is said of a hold with seats on a flight that is not sold now: better before than after paying.
+    """
 
     over: bool
     named: bool
     tried: bool
+    closed: bool
 
 
 def booking_access(session: Session, reference: str) -> Access | None:

@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from portal.booking import errors, rules
 from portal.booking.forms import NameWish
 from portal.booking.models import (
+    CONFIRM,
     EXCHANGE,
-    ISSUE,
     VOID,
     Amendment,
     Booking,
@@ -34,6 +34,7 @@ from portal.kit import ids, outbox
 from portal.kit.errors import Invalid
 from portal.kit.i18n import gettext as _
 from portal.payments import queries as payment_queries
+from portal.payments.errors import UnknownPayment
 from portal.payments.models import Payment
 
 UNUSED = ("open", "checked_in")
@@ -43,9 +44,13 @@ LOCK = (
     .with_for_update()
     .execution_options(populate_existing=True)
 )
-PAYABLE = select(Payment.payable).where(Payment.id == bindparam("payment")).scalar_subquery()
-LOCK_FOR_PAYMENT = (
-    select(Booking).where(Booking.id == PAYABLE).with_for_update().execution_options(populate_existing=True)
+# Rows are locked in the order of the tables: the booking's first.
+LOCK_WITH_PAYMENT = (
+    select(Booking, Payment)
+    .join(Payment, Payment.payable == Booking.id)
+    .where(Payment.id == bindparam("payment"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
 )
 
 
@@ -87,9 +92,12 @@ def locked(session: Session, reference: str) -> Booking:
     return booking
 
 
-def locked_for_payment(session: Session, payment_id: UUID) -> Booking | None:
-    """Return the booking that a payment is for, with its row locked, or None."""
-    return session.scalar(LOCK_FOR_PAYMENT, {"payment": payment_id})
+def locked_with_payment(session: Session, payment_id: UUID) -> tuple[Booking, Payment]:
+    """Return the booking that a payment is for, and the payment, both locked; raises UnknownPayment."""
+    found = session.execute(LOCK_WITH_PAYMENT, {"payment": payment_id}).one_or_none()
+    if found is None:
+        raise UnknownPayment()
+    return found[0], found[1]
 
 
 def locked_amendment(session: Session, amendment_id: UUID) -> tuple[Booking, Amendment]:
@@ -114,9 +122,15 @@ def check_names(names: NameWish, party: Sequence[str], days: Sequence[date]) -> 
         raise Invalid(errors=wrong)
 
 
-def issue_tickets(session: Session, booking: Booking) -> int:
-    """Issue a ticket for each passenger with a coupon for each flight; returns how many flights there are."""
-    return len(set(session.scalars(ISSUE, {"id": booking.id}).all()))
+def confirm(session: Session, booking: Booking, *, paid_minor: int, now: datetime) -> int:
+    """Confirm a hold, with a ticket for each passenger and a coupon for each flight; returns how many flights it has.
+
+    The table knows it at once; `booking` does once the caller lets it expire.
+    """
+    if not rules.may_become(booking.status, "confirmed"):
+        raise errors.NotHeld()
+    coupons = session.scalars(CONFIRM, {"id": booking.id, "paid": paid_minor, "now": now})
+    return len(set(coupons.all()))
 
 
 def append_lines(

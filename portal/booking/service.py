@@ -6,7 +6,6 @@ row, its payment, its claims on seats, the cabins. The database's clock decides 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -19,7 +18,6 @@ from portal.booking.models import Amendment, Booking, Passenger
 from portal.booking.tender import CreditCode, PayWish
 from portal.booking.views import BookingView
 from portal.flights.errors import ClaimsLost, FlightClosed
-from portal.flights.queries import FlightView, flights_by_id
 from portal.flights.service import SeatWish, extend_claims, release_claims, require_on_sale, sell_claims, take_seats
 from portal.kit import audit, clock, outbox
 from portal.kit.i18n import gettext as _
@@ -28,13 +26,11 @@ from portal.kit.money import Money
 from portal.kit.outbox import Draft
 from portal.payments import credits
 from portal.payments import service as payments
-from portal.payments.errors import UnknownPayment
 from portal.payments.models import Payment
 from portal.payments.rules import OPEN, UNDECIDED, Outcome
 from portal.pricing import promotions
 from portal.pricing.discounts import LINE
 from portal.pricing.errors import PromotionRefused
-from portal.search.rules import Offer
 
 
 def hold(session: Session, wish: HoldWish, names: NameWish | None = None) -> BookingView:
@@ -51,9 +47,7 @@ def hold(session: Session, wish: HoldWish, names: NameWish | None = None) -> Boo
 
 
 def _fresh(session: Session, wish: HoldWish, names: NameWish | None) -> BookingView | None:
-    flights = _flights(session, wish.offers)
-    _check_offers(wish, flights)
-    booking = making.make(session, wish, names, flights)
+    booking = making.make(session, wish, names, making.flights_of(session, wish.offers))
     if booking is None:
         return None
     if wish.promo_code:
@@ -72,12 +66,6 @@ def _same(session: Session, wish: HoldWish) -> BookingView | None:
     if known.fingerprint != making.fingerprint(wish.offers) or known.user_id != wish.user_id:
         raise KeyReused(_("This form was used for another booking. Please search again."))
     return queries.booking_by_id(session, known.id)
-
-
-def _check_offers(wish: HoldWish, flights: Sequence[Sequence[FlightView]]) -> None:
-    no = rules.offers_problem(wish.offers) or rules.order_problem(flights)
-    if no:
-        raise errors.OffersDoNotFit(no)
 
 
 def _check_price(wish: HoldWish, booking: BookingView) -> None:
@@ -120,14 +108,6 @@ def _customer(booking: Booking) -> str | None:
     if booking.user_id is not None:
         return str(booking.user_id)
     return booking.contact_email.lower() if booking.contact_email else None
-
-
-def _flights(session: Session, offers: Sequence[Offer]) -> list[list[FlightView]]:
-    wanted = [flight for offer in offers for flight in offer.flight_ids]
-    known = flights_by_id(session, wanted)
-    if not known.keys() >= set(wanted):
-        raise FlightClosed()
-    return [[known[flight] for flight in offer.flight_ids] for offer in offers]
 
 
 def name_passengers(session: Session, reference: str, wish: NameWish) -> Booking:
@@ -252,7 +232,7 @@ def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
     purpose = waiting.id if waiting else None
     if sum(one.purpose == purpose for one in attempts) >= rules.MAX_PAYMENTS:
         raise errors.TooManyPayments(_("Nothing was charged. Please search again, or call us."))
-    _keep_while_paying(session, booking, waiting)
+    _keep_while_paying(session, booking, waiting, stands)
     return payments.begin(
         session,
         payable=booking.id,
@@ -278,12 +258,13 @@ def redeem_credit(session: Session, reference: str, wish: CreditCode) -> Payment
     if same is not None:
         return same
     waiting = amending.require_payable(session, booking) if booking.status == "confirmed" else None
-    due = Money(_due(booking, waiting, queries.before_paying(session, booking.id)), booking.currency)
+    stands = queries.before_paying(session, booking.id)
+    due = Money(_due(booking, waiting, stands), booking.currency)
     records.require_no_payment(session, booking)
     amount = wish.amount or Money(min(due.minor, credits.look(session, wish.credit).remaining_minor), due.currency)
     if amount.currency != due.currency or not 0 < amount.minor <= due.minor:
         raise errors.PriceMismatch(balance=due)
-    _keep_while_paying(session, booking, waiting)
+    _keep_while_paying(session, booking, waiting, stands)
     payment = payments.redeem(
         session,
         code=wish.credit,
@@ -312,12 +293,14 @@ def _due(booking: Booking, waiting: Amendment | None, stands: queries.Payable) -
     return booking.total_minor - booking.paid_minor
 
 
-def _keep_while_paying(session: Session, booking: Booking, waiting: Amendment | None) -> None:
-    require_on_sale(session, holder=waiting.id if waiting else booking.id)
+def _keep_while_paying(session: Session, booking: Booking, waiting: Amendment | None, stands: queries.Payable) -> None:
     least = clock.now() + timedelta(minutes=rules.PAYING_MINUTES)
     if waiting is not None:
+        require_on_sale(session, holder=waiting.id)
         if waiting.expires_at < least:
             amending.prolong(session, waiting, minutes=rules.PAYING_MINUTES)
+    elif stands.closed:
+        raise FlightClosed()
     elif booking.expires_at is not None and booking.expires_at < least:
         _prolong(session, booking, rules.PAYING_MINUTES)
 
@@ -328,10 +311,8 @@ def settle_payment(session: Session, payment_id: UUID, outcome: Outcome) -> Paym
     The payer's return, the check letter and the API all end here. Money for seats that are gone, or for a booking that
     is paid already, goes back at once, and the contact is told. Raises UnknownPayment.
     """
-    booking = records.locked_for_payment(session, payment_id)
-    if booking is None:
-        raise UnknownPayment()
-    payment = payments.record(session, payment_id, outcome)
+    booking, payment = records.locked_with_payment(session, payment_id)
+    payments.heard(session, payment, outcome)
     if payment.state == "succeeded" and payment.applied_at is None:
         payments.apply(payment)
         _put_to_use(session, booking, payment)
@@ -377,13 +358,13 @@ def _sold(session: Session, booking: Booking, payment: Payment) -> bool:
             sell_claims(session, holder=booking.id, expected=flights)
     except (ClaimsLost, PromotionRefused):
         return False
+    session.expire(booking)
     return True
 
 
 def _confirm(session: Session, booking: Booking, payment: Payment) -> int:
-    records.become(booking, "confirmed")
-    booking.confirmed_at, booking.paid_minor = clock.now(), booking.paid_minor + payment.amount_minor
-    flights = records.issue_tickets(session, booking)
+    paid = booking.paid_minor + payment.amount_minor
+    flights = records.confirm(session, booking, paid_minor=paid, now=clock.now())
     name = str(booking.id)
     outbox.post_all(
         session,
@@ -397,7 +378,7 @@ def _confirm(session: Session, booking: Booking, payment: Payment) -> int:
         booking.reference,
         actor_id=booking.user_id,
         before={"status": "held"},
-        after={"status": "confirmed", "paidMinor": booking.paid_minor, "currency": booking.currency},
+        after={"status": "confirmed", "paidMinor": paid, "currency": booking.currency},
     )
     session.flush()
     return flights

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -32,12 +32,6 @@ BEGIN = select(Payment).from_statement(
         on conflict do nothing returning *
         """
     )
-)
-LOCK = (
-    select(Payment)
-    .where(Payment.id == bindparam("payment"))
-    .with_for_update()
-    .execution_options(populate_existing=True)
 )
 
 
@@ -124,14 +118,20 @@ def order(payment: Payment, *, description: str, return_path: str) -> Order:
 
 
 def record(session: Session, payment_id: UUID, outcome: Outcome) -> Payment:
-    """Write down what the gateway said and return the payment, locked. Hearing it again changes nothing.
+    """Lock the payment, write down what the gateway said of it, and return it; raises UnknownPayment."""
+    payment = session.get(Payment, payment_id, with_for_update=True, populate_existing=True)
+    if payment is None:
+        raise UnknownPayment()
+    heard(session, payment, outcome)
+    return payment
+
+
+def heard(session: Session, payment: Payment, outcome: Outcome) -> None:
+    """Write down what the gateway said of a payment that the caller has locked. Hearing it again changes nothing.
 
     A charge that the gateway never heard of is abandoned once it can no longer be on its way. Another sum than was
     asked for pays nothing: it is put under review, for staff.
     """
-    payment = session.scalar(LOCK, {"payment": payment_id})
-    if payment is None:
-        raise UnknownPayment()
     before, payment.state = payment.state, next_state(payment.state, _told(payment, outcome))
     payment.gateway_reference = payment.gateway_reference or outcome.reference
     if payment.state != before or payment.state == "action_required":
@@ -140,7 +140,6 @@ def record(session: Session, payment_id: UUID, outcome: Outcome) -> Payment:
         payment.settled_at = clock.now()
     if payment.state != before:
         _came_in(session, payment, outcome)
-    return payment
 
 
 def _told(payment: Payment, outcome: Outcome) -> str:
