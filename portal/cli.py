@@ -174,6 +174,8 @@ def schedule_import(settings: Settings, given: argparse.Namespace) -> int:
             pricing.ensure_reference_rows(session)
             seats.ensure_catalogue(session)
             counts = flights.import_timetable(session, rows, bad_row=_bad_row, progress=bar, dry_run=given.dry_run)
+            told: dict[str, audit.Value] = {"added": counts.added, "changed": counts.changed}
+            audit.record(session, "timetable.imported", "timetable", given.file.name, after=told)
             if given.dry_run:
                 session.rollback()
     except (TimetableRefused, OSError) as no:

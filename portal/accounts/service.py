@@ -246,6 +246,8 @@ def rename(session: Session, user_id: UUID, names: Names) -> None:
     given = {name: value for name, value in values.items() if value is not None}
     if given:
         session.execute(update(User).where(User.id == user_id).values(given))
+        told: dict[str, audit.Value] = {name: audit.Personal(value) for name, value in given.items()}
+        audit.record(session, "user.rename", "user", user_id, actor_id=user_id, after=told)
 
 
 def save_traveller(session: Session, user_id: UUID, wish: Traveller, traveller_id: UUID | None = None) -> UUID:

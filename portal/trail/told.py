@@ -97,6 +97,8 @@ def _actions() -> dict[str, str]:
         "flight.cancel": _("Flight cancelled"),
         "flight.swap": _("Flight given another aircraft"),
         "user.create": _("Account made"),
+        "user.rename": _("Names changed"),
+        "timetable.imported": _("Timetable imported"),
         "user.password": _("Password changed"),
         "user.copy": _("Copy of personal data asked for"),
         "user.close": _("Account closed"),
@@ -140,6 +142,7 @@ def thing(kind: str) -> str:
         "letter": _("job"),
         "export": _("export"),
         "audit": _("audit trail"),
+        "timetable": _("timetable"),
     }
     return known.get(kind) or kind.replace(".", " ").replace("_", " ")
 

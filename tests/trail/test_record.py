@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
+from portal import cli
 from portal.kit import audit, db, logs
 from portal.kit.audit import AuditEntry, NotToBeWritten, Personal, Secret
 from portal.kit.settings import ROOT, Settings
@@ -125,6 +126,26 @@ def test_a_request_says_all_of_it(signed_in: object, client: TestClient, setting
     assert (entry.means, entry.role, entry.request_id) == ("session", "staff", "ask-12345678")
     assert address(entry.personal)
     assert "ana@example.com" not in str(entry.after)
+
+
+def test_what_an_operator_does_at_the_command_line_is_recorded(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORTAL_DATABASE_URL", settings.database_url)
+    file = tmp_path / "week.csv"
+    file.write_text(
+        "carrier,number,origin,destination,departure_local,arrival_local,aircraft,fare,currency\n"
+        "ME,7,JFK,LAX,2027-03-01T08:00,2027-03-01T11:15,A320,99.00,USD\n"
+    )
+    assert cli.main(["schedule", "import", str(file)]) == 0
+    assert cli.main(["user", "create", "--email", "new@example.com", "--role", "staff"]) == 0
+    with db.reading() as session:
+        imported, made = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
+    assert (imported.action, imported.thing_id, imported.means) == ("timetable.imported", "week.csv", "cli")
+    assert imported.after == {"added": 1, "changed": 0}
+    assert (made.action, made.means) == ("user.create", "cli")
+    assert "@" in (address(made.personal) or "")
+    assert logs.caller.get() is None
 
 
 def test_differences_follow_nested_fields() -> None:
