@@ -114,7 +114,15 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         _refuse_weak_secrets(settings, source)
         _refuse_half_a_gateway(settings)
         _refuse_half_a_provider(settings)
+        _refuse_any_proxy(settings)
     return settings
+
+
+def _refuse_any_proxy(settings: Settings) -> None:
+    if "*" in settings.trusted_proxies:
+        raise ConfigurationError(
+            "PORTAL_TRUSTED_PROXIES is *, so that any caller could say who they are; name networks."
+        )
 
 
 def _refuse_half_a_provider(settings: Settings) -> None:

@@ -10,8 +10,9 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from portal.app import create_app
+from portal.kit.errors import ConfigurationError
 from portal.kit.middleware import HEADERS, POLICY
-from portal.kit.settings import Settings
+from portal.kit.settings import Settings, read
 
 
 @pytest.mark.parametrize(
@@ -119,6 +120,15 @@ def test_other_origins_read_the_api_only(settings: Settings) -> None:
         asked = {**origin, "Access-Control-Request-Method": "POST"}
         assert "access-control-allow-origin" not in client.options("/account/sign-in", headers=asked).headers
         assert "access-control-allow-credentials" not in client.get("/api/airports", headers=origin).headers
+
+
+def test_production_believes_no_proxy_whatever_its_address() -> None:
+    names = ("SECRET_KEY", "JWT_SECRET_KEY", "DATABASE_URL", "REDIS_URL", "BASE_URL", "ALLOWED_HOSTS")
+    strong = {f"PORTAL_{name}": "kq3nV8xTz1LwYb6Rf0Hc5Ju9Ds2Ga7Pm4" for name in names}
+    whole = {"PORTAL_ENV": "production", **strong, "PORTAL_TRUSTED_PROXIES": "172.16.0.0/12"}
+    assert read(whole).trusted_proxies == ("172.16.0.0/12",)
+    with pytest.raises(ConfigurationError, match="TRUSTED_PROXIES"):
+        read({**whole, "PORTAL_TRUSTED_PROXIES": "10.0.0.1, *"})
 
 
 def test_an_address_without_end_is_refused(client: TestClient) -> None:
