@@ -72,10 +72,10 @@ def deed(entry: Entry, names: Mapping[tuple[str, str], str]) -> Deed:
 
 def action(name: str) -> str:
     """Return what was done, in words; one that has none yet is told by its name."""
-    return _actions().get(name) or name.replace(".", ": ").replace("_", " ").capitalize()
+    return {**_of_sales(), **_of_people()}.get(name) or name.replace(".", ": ").replace("_", " ").capitalize()
 
 
-def _actions() -> dict[str, str]:
+def _of_sales() -> dict[str, str]:
     return {
         "booking.confirmed": _("Booking confirmed"),
         "booking.cancellation": _("Booking cancelled, or a part of it"),
@@ -96,9 +96,24 @@ def _actions() -> dict[str, str]:
         "flight.retime": _("Flight given new times"),
         "flight.cancel": _("Flight cancelled"),
         "flight.swap": _("Flight given another aircraft"),
+        "timetable.imported": _("Timetable imported"),
+        "checkin.boarded": _("Boarded"),
+        "gate.closed": _("Gate closed"),
+        "gate.reopened": _("Gate opened again"),
+        "export.asked": _("Export asked for"),
+        "export.retried": _("Export tried again"),
+        "audit.exported": _("Audit trail exported"),
+        "audit.retired": _("Old entries retired"),
+        "letter.retried": _("Job tried again"),
+        "letter.dropped": _("Job dropped"),
+        "waiting_list.offered": _("Seats offered from the waiting list"),
+    }
+
+
+def _of_people() -> dict[str, str]:
+    return {
         "user.create": _("Account made"),
         "user.rename": _("Names changed"),
-        "timetable.imported": _("Timetable imported"),
         "user.password": _("Password changed"),
         "user.copy": _("Copy of personal data asked for"),
         "user.close": _("Account closed"),
@@ -115,17 +130,7 @@ def _actions() -> dict[str, str]:
         "recovery_code.use": _("Recovery code used"),
         "recovery_codes.deal": _("New recovery codes"),
         "factors.reset": _("Second steps taken away"),
-        "checkin.boarded": _("Boarded"),
-        "gate.closed": _("Gate closed"),
-        "gate.reopened": _("Gate opened again"),
-        "export.asked": _("Export asked for"),
-        "export.retried": _("Export tried again"),
-        "audit.exported": _("Audit trail exported"),
-        "audit.retired": _("Old entries retired"),
         "personal.erased": _("Personal data erased"),
-        "letter.retried": _("Job tried again"),
-        "letter.dropped": _("Job dropped"),
-        "waiting_list.offered": _("Seats offered from the waiting list"),
     }
 
 
