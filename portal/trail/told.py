@@ -130,6 +130,8 @@ def _of_people() -> dict[str, str]:
         "recovery_code.use": _("Recovery code used"),
         "recovery_codes.deal": _("New recovery codes"),
         "factors.reset": _("Second steps taken away"),
+        "identity.link": _("Account elsewhere connected"),
+        "identity.unlink": _("Account elsewhere disconnected"),
         "personal.erased": _("Personal data erased"),
     }
 
