@@ -232,7 +232,7 @@ def show_export(request: Request) -> Response:
 
 @operation(
     "An export's file",
-    media_type="application/octet-stream",
+    files=tuple(kind.split(";")[0] for kind in MEDIA.values()),
     errors=(*REFUSED, UnknownExport, ExportNotReady),
     signed_in=True,
     tag="exports",

@@ -56,6 +56,7 @@ SCHEMES = {
         "description": "The bookingToken of a booking made without an account: this one booking.",
     },
 }
+FILE = {"type": "string", "format": "binary"}
 PATHS: dict[str, dict[str, Any]] = {
     "uuid": {"type": "string", "format": "uuid"},
     "int": {"type": "integer", "minimum": 0},
@@ -221,8 +222,9 @@ class _Book:
         good: dict[str, Any] = {"description": op.summary}
         if op.answer:
             good["content"] = {op.media_type: self._shown(op.answer)}
-        elif op.media_type != "application/json":
-            good["content"] = {op.media_type: {"schema": {"type": "string", "format": "binary"}}}
+        elif op.files or op.media_type != "application/json":
+            kinds = op.files or (op.media_type,)
+            good["content"] = {kind: {"schema": FILE if "json" not in kind else {}} for kind in kinds}
         return good
 
     def _shown(self, model: type[BaseModel]) -> dict[str, Any]:

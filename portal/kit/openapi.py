@@ -50,7 +50,8 @@ def scope_of(method: str, path: str) -> str:
 class Operation:
     """What one API door takes and gives; `also` are statuses beside `status` that answer in plain JSON.
 
-    `example` is a body to show, where the one made of the model's own examples would not do.
+    `files` are the types of a file, where it may be of several; `example` is a body to show, where the one made of the
+    model's own examples would not do.
     """
 
     summary: str
@@ -59,6 +60,7 @@ class Operation:
     answer: type[BaseModel] | None = None
     status: int = 200
     media_type: str = "application/json"
+    files: tuple[str, ...] = ()
     errors: Sequence[type[PortalError]] = ()
     tag: str = ""
     signed_in: bool = False
