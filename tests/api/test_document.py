@@ -78,7 +78,10 @@ def test_it_has_examples(method: str, path: str, operation: dict[str, Any]) -> N
     assert [one["name"] for one in required if "example" not in one] == []
     for status, answer in operation["responses"].items():
         for kind, content in answer.get("content", {}).items():
-            assert kind.split("/")[0] != "application" or "json" not in kind or content["examples"], status
+            is_shape = (
+                kind.endswith("json") and content["schema"]
+            )  # an export's file has columns as they were asked for
+            assert not is_shape or content["examples"], status
 
 
 def send(client: TestClient, method: str, path: str, operation: dict[str, Any], headers: dict[str, str]) -> Any:
