@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
-from portal.booking.models import Booking
+from portal.booking.views import BookingView
 from portal.flights.models import Flight
 from portal.kit import clock, db
 from portal.kit.settings import Settings
@@ -24,10 +24,9 @@ from tests.watches.test_api import token
 ON = clock.now().date() + timedelta(days=20)
 
 
-def first(seats: int, number: int = 201) -> tuple[Flight, Booking | None]:
-    """JFK to Chicago in the morning, with so many seats, one of them held."""
-    flight = bookings.flight(destination="ORD", number=number, on=ON, at=time(8, 0), minutes=150, seats=seats)
-    return flight, None
+def first(seats: int, number: int = 201) -> Flight:
+    """JFK to Chicago in the morning, with so many seats."""
+    return bookings.flight(destination="ORD", number=number, on=ON, at=time(8, 0), minutes=150, seats=seats)
 
 
 def second(seats: int) -> Flight:
@@ -35,7 +34,7 @@ def second(seats: int) -> Flight:
     return bookings.flight(origin="ORD", number=301, on=ON, at=time(12, 0), minutes=260, seats=seats)
 
 
-def fill(settings: Settings, flight: Flight, seats: int = 1) -> Booking:
+def fill(settings: Settings, flight: Flight, seats: int = 1) -> BookingView:
     return bookings.held(settings, bookings.offer(settings, flight, party=Party(seats)))
 
 
@@ -54,7 +53,7 @@ def held_for(wait_id: UUID) -> list[int]:
 
 
 def test_both_flights_are_held_once_both_have_seats(settings: Settings) -> None:
-    (one, _), two = first(1), second(1)
+    one, two = first(1), second(1)
     kept = fill(settings, one), fill(settings, two)
     wait = joined(one, two)
     makers.serve(settings)
@@ -72,7 +71,7 @@ def test_both_flights_are_held_once_both_have_seats(settings: Settings) -> None:
 
 
 def test_whoever_came_first_is_served_first_whichever_of_the_flights_they_want(settings: Settings) -> None:
-    (one, _), two = first(5), second(1)
+    one, two = first(5), second(1)
     kept = fill(settings, two)
     through = joined(one, two)
     straight = makers.joined(two, "ben@example.com")
@@ -82,7 +81,7 @@ def test_whoever_came_first_is_served_first_whichever_of_the_flights_they_want(s
 
 
 def test_who_cannot_fly_on_is_passed_over_and_keeps_the_place(settings: Settings) -> None:
-    (one, _), two = first(1), second(1)
+    one, two = first(1), second(1)
     kept = fill(settings, one), fill(settings, two)
     through = joined(one, two)
     straight = makers.joined(two, "ben@example.com")
@@ -92,7 +91,7 @@ def test_who_cannot_fly_on_is_passed_over_and_keeps_the_place(settings: Settings
 
 
 def test_a_line_for_both_ends_when_either_is_cancelled(settings: Settings) -> None:
-    (one, _), two = first(5), second(1)
+    one, two = first(5), second(1)
     fill(settings, two)
     wait = joined(one, two)
     with db.writing() as session:
@@ -102,7 +101,7 @@ def test_a_line_for_both_ends_when_either_is_cancelled(settings: Settings) -> No
 
 
 def test_what_does_not_connect_or_has_seats_is_no_line(settings: Settings) -> None:
-    (one, _), two = first(5), second(5)
+    one, two = first(5), second(5)
     with pytest.raises(errors.NotFull):
         joined(one, two)
     for wrong in ((two, one), (one, one), (one, bookings.flight(number=401, on=ON, at=time(9, 0)))):
@@ -111,7 +110,7 @@ def test_what_does_not_connect_or_has_seats_is_no_line(settings: Settings) -> No
 
 
 def test_the_page_lists_full_connections_and_takes_the_consent(client: TestClient, settings: Settings) -> None:
-    (one, _), two = first(5), second(1)
+    one, two = first(5), second(1)
     fill(settings, two)
     asked = {"origin": "JFK", "destination": "LAX", "departureDate": ON.isoformat()}
     page = client.get("/waiting-list", params=asked).text
@@ -134,7 +133,7 @@ def test_the_page_lists_full_connections_and_takes_the_consent(client: TestClien
 
 
 def test_a_program_waits_for_a_connection(client: TestClient, settings: Settings) -> None:
-    (one, _), two = first(5), second(1)
+    one, two = first(5), second(1)
     fill(settings, two)
     headers = token(client)
     body = {"flightId": str(one.public_id), "onwardFlightId": str(two.public_id), "email": "anna@example.com"}
