@@ -34,8 +34,8 @@ import portal.checkin.api
 import portal.checkin.pages
 import portal.disruptions.api
 import portal.disruptions.pages
-import portal.disruptions.ruling
 import portal.disruptions.queries
+import portal.disruptions.ruling
 import portal.factors.pages
 import portal.flights.api
 import portal.kit.docs
