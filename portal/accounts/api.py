@@ -188,7 +188,7 @@ def reset_password(request: Request, body: Reset) -> Response:
     return Response(status_code=204)
 
 
-@operation("Change your password", body=PasswordChange, status=204, errors=(NotSignedIn, WrongPassword), signed_in=True)
+@operation("Change your password", body=PasswordChange, status=204, errors=(NotSignedIn, WrongPassword))
 def change_password(request: Request, body: PasswordChange) -> Response:
     """Set a new password; every other browser and program of the account is signed out, this one goes on."""
     viewer = request.require()
@@ -201,13 +201,13 @@ def change_password(request: Request, body: PasswordChange) -> Response:
     return Response(status_code=204)
 
 
-@operation("Your profile", answer=Profile, errors=(NotSignedIn,), signed_in=True)
+@operation("Your profile", answer=Profile, errors=(NotSignedIn,))
 def me(request: Request) -> Response:
     """Return the caller's own account."""
     return JSONResponse(_profile(request).wire(), headers=NO_STORE)
 
 
-@operation("Change your profile", body=Change, answer=Profile, errors=(NotSignedIn,), signed_in=True)
+@operation("Change your profile", body=Change, answer=Profile, errors=(NotSignedIn,))
 def change_me(request: Request, body: Change) -> Response:
     """Change the names and preferences that are given; a preference of null is taken back."""
     viewer = request.require()
@@ -225,7 +225,7 @@ def _prefer(session: Session, user_id: UUID, change: PreferencesChange) -> None:
         raise Invalid(errors=[FieldError(f"preferences.{one.pointer}", one.detail) for one in no.errors]) from None
 
 
-@operation("Your saved travellers", answer=TravellerList, errors=(NotSignedIn,), signed_in=True)
+@operation("Your saved travellers", answer=TravellerList, errors=(NotSignedIn,))
 def travellers(request: Request) -> Response:
     """List whom the account books for, by name; at most 20 are kept."""
     viewer = request.require()
@@ -240,7 +240,6 @@ def travellers(request: Request) -> Response:
     answer=TravellerOut,
     status=201,
     errors=(NotSignedIn, TooManyTravellers),
-    signed_in=True,
 )
 def add_traveller(request: Request, body: Traveller) -> Response:
     """Add somebody to the list."""
@@ -257,7 +256,6 @@ def add_traveller(request: Request, body: Traveller) -> Response:
     body=Traveller,
     answer=TravellerOut,
     errors=(NotSignedIn, UnknownTraveller),
-    signed_in=True,
 )
 def change_traveller(request: Request, body: Traveller) -> Response:
     """Replace what is known of somebody on the list."""
@@ -268,7 +266,7 @@ def change_traveller(request: Request, body: Traveller) -> Response:
     return JSONResponse(_traveller(saved).wire(), headers=NO_STORE)
 
 
-@operation("Forget a saved traveller", status=204, errors=(NotSignedIn, UnknownTraveller), signed_in=True)
+@operation("Forget a saved traveller", status=204, errors=(NotSignedIn, UnknownTraveller))
 def forget_traveller(request: Request) -> Response:
     """Take somebody off the list."""
     viewer, traveller_id = request.require(), _traveller_id(request)

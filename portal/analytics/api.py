@@ -99,9 +99,7 @@ def _groups(request: Request, query: Question | TimeQuestion, otherwise: str) ->
     )
 
 
-@operation(
-    "The days in a few numbers", query=Filters, answer=SummaryOut, errors=REFUSED, signed_in=True, tag="analytics"
-)
+@operation("The days in a few numbers", query=Filters, answer=SummaryOut, errors=REFUSED, tag="analytics")
 @_kept
 def summary(request: Request, query: Filters) -> Response:
     """Return sales and load factor of the days asked for, and of as many days before. Money is never converted."""
@@ -146,35 +144,35 @@ def _share(part: int, whole: int) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-@operation("Revenue", query=Question, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+@operation("Revenue", query=Question, answer=GroupsOut, errors=REFUSED, tag="analytics")
 @_kept
 def revenue(request: Request, query: Question) -> Response:
     """Return what was sold, by day unless asked otherwise."""
     return _groups(request, query, "day")
 
 
-@operation("Bookings", query=Question, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+@operation("Bookings", query=Question, answer=GroupsOut, errors=REFUSED, tag="analytics")
 @_kept
 def bookings(request: Request, query: Question) -> Response:
     """Return bookings and their passengers, by day unless asked otherwise; each counts once in the total."""
     return _groups(request, query, "day")
 
 
-@operation("Routes", query=Filters, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+@operation("Routes", query=Filters, answer=GroupsOut, errors=REFUSED, tag="analytics")
 @_kept
 def routes_sold(request: Request, query: Filters) -> Response:
     """Return the routes with sales, seats filled and revenue."""
     return _groups(request, Question(**query.model_dump()), "route")
 
 
-@operation("Trends", query=TimeQuestion, answer=GroupsOut, errors=REFUSED, signed_in=True, tag="analytics")
+@operation("Trends", query=TimeQuestion, answer=GroupsOut, errors=REFUSED, tag="analytics")
 @_kept
 def trends(request: Request, query: TimeQuestion) -> Response:
     """Return the run of weeks, or of days or months, sales by day of sale and load by day of departure."""
     return _groups(request, query, "week")
 
 
-@operation("Who travels", query=Filters, answer=DemographicsOut, errors=REFUSED, signed_in=True, tag="analytics")
+@operation("Who travels", query=Filters, answer=DemographicsOut, errors=REFUSED, tag="analytics")
 @_kept
 def demographics(request: Request, query: Filters) -> Response:
     """Return the travellers of what was sold, by type and by age. No name and no birthday is told."""
@@ -191,9 +189,7 @@ def demographics(request: Request, query: Filters) -> Response:
     )
 
 
-@operation(
-    "Ask for an export", body=ExportWish, answer=ExportOut, status=202, errors=REFUSED, signed_in=True, tag="exports"
-)
+@operation("Ask for an export", body=ExportWish, answer=ExportOut, status=202, errors=REFUSED, tag="exports")
 def ask_export(request: Request, body: ExportWish) -> Response:
     """Have figures written to a file in the background; `Location` says where to look for it."""
     viewer = request.require(*ROLES)
@@ -224,7 +220,7 @@ def _export(found: queries.ExportView) -> ExportOut:
     )
 
 
-@operation("How far an export is", answer=ExportOut, errors=(*REFUSED, UnknownExport), signed_in=True, tag="exports")
+@operation("How far an export is", answer=ExportOut, errors=(*REFUSED, UnknownExport), tag="exports")
 def show_export(request: Request) -> Response:
     """Return the state, waiting, running, done or failed, with per cent and rows. Its asker and admins may look."""
     return _answer(_export(_visible(request)))
@@ -234,7 +230,6 @@ def show_export(request: Request) -> Response:
     "An export's file",
     files=tuple(kind.split(";")[0] for kind in MEDIA.values()),
     errors=(*REFUSED, UnknownExport, ExportNotReady),
-    signed_in=True,
     tag="exports",
 )
 def export_file(request: Request) -> Response:

@@ -97,7 +97,6 @@ def passes_pdf(request: Request) -> Response:
     body=ScanIn,
     answer=ScannedOut,
     errors=(errors.BoardingClosed, *FOR_STAFF),
-    signed_in=True,
     tag="boarding",
 )
 def scan(request: Request, body: ScanIn) -> Response:
@@ -113,7 +112,7 @@ def scan(request: Request, body: ScanIn) -> Response:
     return JSONResponse(_scanned(found, flight).wire(), headers=PRIVATE)
 
 
-@operation("A flight's gate", answer=GateOut, errors=FOR_STAFF, signed_in=True, tag="boarding")
+@operation("A flight's gate", answer=GateOut, errors=FOR_STAFF, tag="boarding")
 def gate_list(request: Request) -> Response:
     """Return everybody with a ticket for the flight: who is expected, checked in, boarded, or did not come."""
     request.require("staff", "admin")

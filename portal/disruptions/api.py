@@ -47,7 +47,7 @@ from portal.search.service import read_offer
 
 LIST = "staff flights list"
 PRIVATE = {"Cache-Control": "private, no-store"}
-STAFF: dict[str, Any] = {"signed_in": True, "tag": "staff"}
+STAFF: dict[str, Any] = {"tag": "staff"}
 
 
 @operation(

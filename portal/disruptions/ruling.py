@@ -71,7 +71,7 @@ def save(request: Request) -> Response:
     return see_other(request, AT, Notice("good", _("Kept. It holds from that day on; what was told before stays.")))
 
 
-ERRORS: dict[str, Any] = {"errors": (NotSignedIn, Forbidden), "signed_in": True, "tag": "staff"}
+ERRORS: dict[str, Any] = {"errors": (NotSignedIn, Forbidden), "tag": "staff"}
 
 
 @operation("Figures of what is owed for a carrier change", answer=RulesOut, **ERRORS)

@@ -63,7 +63,6 @@ class Operation:
     files: tuple[str, ...] = ()
     errors: Sequence[type[PortalError]] = ()
     tag: str = ""
-    signed_in: bool = False
     also: Mapping[int, type[BaseModel]] = field(default_factory=dict)
     example: Any = None
     lists: frozenset[str] = field(default_factory=frozenset)

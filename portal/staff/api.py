@@ -31,7 +31,6 @@ PRIVATE = {"Cache-Control": "private, no-store"}
     query=JobsQuery,
     answer=JobsOut,
     errors=(NotSignedIn, Forbidden),
-    signed_in=True,
 )
 def jobs(request: Request, query: JobsQuery) -> Response:
     """List what happens after a booking: mails, tickets, refunds, rounds. For staff."""
@@ -45,7 +44,7 @@ def jobs(request: Request, query: JobsQuery) -> Response:
     return JSONResponse(answer.wire(), headers=PRIVATE)
 
 
-@operation("Money that waits for somebody", answer=MoneyOut, errors=(NotSignedIn, Forbidden), signed_in=True)
+@operation("Money that waits for somebody", answer=MoneyOut, errors=(NotSignedIn, Forbidden))
 def money(request: Request) -> Response:
     """List refunds that have not gone through, sums that fit no order, and what the ledger's accounts stand at."""
     request.require("staff", "admin")
@@ -57,7 +56,6 @@ def money(request: Request) -> Response:
     body=Redo,
     answer=MoneyOut,
     errors=(NotSignedIn, Forbidden, NothingToRedo),
-    signed_in=True,
 )
 def redo_refund(request: Request, body: Redo) -> Response:
     """Send it through its gateway once more, or make it a travel credit of the booking's contact. For staff."""
@@ -72,7 +70,6 @@ def redo_refund(request: Request, body: Redo) -> Response:
     "Send a sum back that fits no order",
     answer=MoneyOut,
     errors=(NotSignedIn, Forbidden, UnknownPayment),
-    signed_in=True,
 )
 def send_back(request: Request) -> Response:
     """Send it back, whole, to whom the gateway took it from; again changes nothing. For staff."""
@@ -88,7 +85,6 @@ def send_back(request: Request) -> Response:
     answer=GivenOut,
     status=201,
     errors=(NotSignedIn, Forbidden),
-    signed_in=True,
 )
 def give_credit(request: Request, body: CreditWish) -> Response:
     """Give somebody a travel credit in the house's currency, as a gesture; its code is told this once. For staff."""
@@ -106,7 +102,7 @@ def _money() -> Response:
     return JSONResponse(money_out(found).wire(), headers=PRIVATE)
 
 
-CHANGE = {"answer": JobOut, "errors": (NotSignedIn, Forbidden, UnknownLetter, LetterMovedOn), "signed_in": True}
+CHANGE = {"answer": JobOut, "errors": (NotSignedIn, Forbidden, UnknownLetter, LetterMovedOn)}
 
 
 @operation("Try a job again", **CHANGE)

@@ -17,7 +17,7 @@ from portal.tariffs.forms import PromotionOut, PromotionPatch, PromotionsOut, Pr
 PRIVATE = {"Cache-Control": "private, no-store"}
 
 
-@operation("Promotions, those on sale first", answer=PromotionsOut, errors=(NotSignedIn, Forbidden), signed_in=True)
+@operation("Promotions, those on sale first", answer=PromotionsOut, errors=(NotSignedIn, Forbidden))
 def every(request: Request) -> Response:
     """List promotions with their limits and how often each was used. For staff."""
     request.require("staff", "admin")
@@ -32,7 +32,6 @@ def every(request: Request) -> Response:
     answer=PromotionOut,
     status=201,
     errors=(NotSignedIn, Forbidden, CodeTaken),
-    signed_in=True,
 )
 def create(request: Request, body: PromotionWish) -> Response:
     """Keep a new promotion. For admins."""
@@ -48,7 +47,6 @@ def create(request: Request, body: PromotionWish) -> Response:
     body=PromotionPatch,
     answer=PromotionOut,
     errors=(NotSignedIn, Forbidden, UnknownPromotion),
-    signed_in=True,
 )
 def change(request: Request, body: PromotionPatch) -> Response:
     """Change some limits of a promotion, or end it; what it is worth never changes. For admins."""

@@ -25,7 +25,7 @@ def logout(_: Request, body: OneToken) -> Response:
     return Response(status_code=204)
 
 
-@operation("Your API keys", answer=KeyList, errors=(NotSignedIn,), signed_in=True)
+@operation("Your API keys", answer=KeyList, errors=(NotSignedIn,))
 def keys(request: Request) -> Response:
     """List the account's keys that were not revoked; a key itself is never shown again. No API key may ask."""
     viewer = request.require()
@@ -41,7 +41,6 @@ def keys(request: Request) -> Response:
     answer=MadeKeyOut,
     status=201,
     errors=(NotSignedIn, ProofNeeded, TooManyKeys),
-    signed_in=True,
 )
 def make(request: Request, body: NewKey) -> Response:
     """Make a key with the scopes named; the answer alone shows it. Log in within the ten minutes before. No API key may
@@ -55,7 +54,7 @@ def make(request: Request, body: NewKey) -> Response:
     return JSONResponse(answer.wire(), 201, headers=headers)
 
 
-@operation("Revoke an API key", status=204, errors=(NotSignedIn, UnknownKey), signed_in=True)
+@operation("Revoke an API key", status=204, errors=(NotSignedIn, UnknownKey))
 def revoke(request: Request) -> Response:
     """Make a key worthless from now on. No API key may ask."""
     viewer, key_id = request.require(), _key_id(request)

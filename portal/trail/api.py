@@ -23,7 +23,6 @@ LIST = "audit trail list"
     query=TrailQuery,
     answer=TrailOut,
     errors=(NotSignedIn, Forbidden),
-    signed_in=True,
 )
 def trail(request: Request, query: TrailQuery) -> Response:
     """List who did what to which thing, before and after, when, by what means and from where. For staff.

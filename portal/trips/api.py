@@ -51,7 +51,7 @@ from portal.trips.rules import Fault
 PRIVATE = {"Cache-Control": "private, no-store"}
 
 
-@operation("Your bookings, newest first", query=ListQuery, answer=BookingsOut, errors=(NotSignedIn,), signed_in=True)
+@operation("Your bookings, newest first", query=ListQuery, answer=BookingsOut, errors=(NotSignedIn,))
 def own(request: Request, query: ListQuery) -> Response:
     """List the caller's own bookings."""
     viewer, now = request.require(), clock.now()

@@ -18,7 +18,7 @@ from portal.watches.rules import WaitView
 PRIVATE = {"Cache-Control": "private, no-store"}
 
 
-@operation("Your places on waiting lists", answer=WaitList, errors=(NotSignedIn,), signed_in=True)
+@operation("Your places on waiting lists", answer=WaitList, errors=(NotSignedIn,))
 def waits(request: Request) -> Response:
     """List what the account waits for, the newest first."""
     viewer = request.require()
@@ -33,7 +33,6 @@ def waits(request: Request) -> Response:
     answer=WaitOut,
     status=201,
     errors=(NotSignedIn, errors.UnknownWait, errors.LineClosed, errors.NotFull, errors.TooManyWatches),
-    signed_in=True,
 )
 def join(request: Request, body: NewWait) -> Response:
     """Join the line for a flight, or for two that connect, without seats for the party; an address has one place in it.
@@ -57,7 +56,7 @@ def _own_wait(session: Session, wait_id: UUID, user_id: UUID) -> WaitView:
     return found
 
 
-@operation("Leave a waiting list", status=204, errors=(NotSignedIn, errors.UnknownWait), signed_in=True)
+@operation("Leave a waiting list", status=204, errors=(NotSignedIn, errors.UnknownWait))
 def leave(request: Request) -> Response:
     """Give a place up."""
     viewer = request.require()
@@ -66,7 +65,7 @@ def leave(request: Request) -> Response:
     return Response(status_code=204)
 
 
-@operation("Your fare alerts", answer=AlertList, errors=(NotSignedIn,), signed_in=True)
+@operation("Your fare alerts", answer=AlertList, errors=(NotSignedIn,))
 def alerts(request: Request) -> Response:
     """List what the account listens to, the newest first."""
     viewer = request.require()
@@ -81,7 +80,6 @@ def alerts(request: Request) -> Response:
     answer=AlertOut,
     status=201,
     errors=(NotSignedIn, errors.UnknownAlert, errors.TooManyWatches),
-    signed_in=True,
 )
 def listen(request: Request, body: NewAlert) -> Response:
     """Keep an alert, pending until the link in the mail to its address is followed."""
@@ -96,7 +94,7 @@ def listen(request: Request, body: NewAlert) -> Response:
     return JSONResponse(AlertOut.of(made).wire(), 201, headers=PRIVATE)
 
 
-@operation("Stop a fare alert", status=204, errors=(NotSignedIn, errors.UnknownAlert), signed_in=True)
+@operation("Stop a fare alert", status=204, errors=(NotSignedIn, errors.UnknownAlert))
 def stop(request: Request) -> Response:
     """End an alert."""
     viewer = request.require()

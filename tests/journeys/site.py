@@ -23,6 +23,7 @@ from tests.tasks.conftest import until
 
 KEPT = ROOT / "var" / "html"
 PASSWORD = "Fly-the-demo-1"
+PHRASE = "eleven herons over the Elbe"
 NEW_YORK = datetime.now(ZoneInfo("America/New_York"))
 # Check-in is open from 24 hours before: late in the day only tomorrow's first flights are left.
 SOON = NEW_YORK.date() if NEW_YORK.hour < 14 else NEW_YORK.date() + timedelta(days=1)
@@ -62,14 +63,14 @@ class Site:
 
 
 class Links(HTMLParser):
-    """Collects where the links of a page lead."""
+    """Collects where the links and frames of a page lead."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a" and (href := dict(attrs).get("href")):
+        if href := dict(attrs).get({"a": "href", "iframe": "src"}.get(tag, "")):
             self.found.append(href)
 
 
@@ -146,10 +147,38 @@ def furnish(portal: RunningPortal) -> dict[str, list[str]]:
     """Do a little of everything; returns, for each person, addresses that no link leads to."""
     traveller, staff = Somebody(portal, "traveller"), Somebody(portal, "staff")
     told = [*_a_trip(traveller), *_a_trip_today(traveller), *_wishes(traveller)]
-    told += _a_flight_that_is_late(traveller, staff)
-    staff.say("POST", "/api/exports", {"report": "sales", "format": "csv"})
-    until(lambda: mails_to(portal, "wish@example.com"), "the mail about a wish")
-    return {"traveller": told, "staff": ["/admin"], "admin": ["/admin"], "guest": ["/", *_mailed(portal)]}
+    late = _a_flight_that_is_late(traveller, staff)
+    _letters(traveller)
+    export = staff.say("POST", "/api/exports", {"report": "sales", "format": "csv"})["id"]
+    until(lambda: staff.say("GET", f"/api/exports/{export}")["status"] == "done", "the export", seconds=120)
+    return {
+        "guest": ["/", *_mailed(portal)],
+        "traveller": [*told, *late],
+        "staff": ["/admin", f"/admin/exports/{export}/file"],
+        "admin": ["/admin", *late],
+    }
+
+
+def _letters(somebody: Somebody) -> None:
+    """Have the mails sent whose links lead to pages of the account."""
+    somebody.say("POST", "/api/auth/forgot-password", {"email": "traveller@example.com"})
+    new = {
+        "firstName": "Nora",
+        "lastName": "Neu",
+        "password": (word := "a-Long-winded-1-phrase"),
+        "confirmPassword": word,
+    }
+    somebody.say("POST", "/api/auth/register", {"email": "wish@example.com", **new})
+    until(
+        lambda: len(mails_to(somebody.portal, "wish@example.com")) > 1,
+        "the mails about a wish and an account",
+        seconds=120,
+    )
+    until(
+        lambda: "reset-password" in str(_mailed(somebody.portal)),
+        "the mail with the way to a new password",
+        seconds=120,
+    )
 
 
 def _a_trip(traveller: Somebody) -> list[str]:
@@ -158,7 +187,14 @@ def _a_trip(traveller: Somebody) -> list[str]:
     paid = traveller.book(traveller.offers(LATER)[2])
     quoted = traveller.say("POST", f"/api/bookings/{paid}/cancellations", {})["id"]
     steps = [f"/book/{held}/{step}" for step in ("passengers", "extras", "seats", "pay")]
-    deeds = [f"/bookings/{paid}/{deed}" for deed in ("cancel", "change", "correct", "contact", "extras", "seats")]
+    deeds = [
+        f"/bookings/{paid}/{deed}"
+        for deed in ("cancel", "change", "correct", "contact", "extras", "seats", "receipt.pdf")
+    ]
+    amount = traveller.say("GET", f"/api/bookings/{held}")["balance"]
+    asked = {"method": "card", "token": "tok_3ds", "amount": amount}
+    waits = traveller.say("POST", f"/api/bookings/{held}/payments", asked)
+    steps += [urlsplit(waits["actionUrl"]).path, f"/book/{held}/payments/{waits['id']}"]
     return [*steps, *deeds, f"/bookings/{paid}/amendments/{quoted}", "/account/trips"]
 
 
@@ -187,7 +223,12 @@ def _a_flight_that_is_late(traveller: Somebody, staff: Somebody) -> list[str]:
     reference = traveller.book(fare)
     late = {"minutes": 300, "reason": "technical"}
     staff.say("POST", f"/api/admin/flights/{fare['flightId']}/delay", late)
-    return [f"/bookings/{reference}", f"/bookings/{reference}/changes-by-airline"]
+    at = f"/bookings/{reference}/changes-by-airline"
+    asked = f"/api/bookings/{reference}/carrier-changes"
+    until(lambda: traveller.say("GET", asked)["data"], "the news of the delay", seconds=120)
+    change = traveller.say("GET", asked)["data"][0]["id"]
+    again = f"/admin/flights/{fare['flightId']}/change?kind=delay&minutes=60&reason=weather"
+    return [f"/bookings/{reference}", at, f"{at}/{change}/flights", again]
 
 
 def _mailed(portal: RunningPortal) -> list[str]:
