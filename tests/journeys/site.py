@@ -93,7 +93,8 @@ def follow(asking: APIRequestContext, start: Iterable[str]) -> tuple[dict[str, s
         if answer.status != 200 and (not onward or onward.startswith("/account/sign-in")):
             continue  # somebody else may get in, or another address of it lead there
         reached.add(route)
-        if answer.headers.get("content-type", "").startswith("text/html"):
+        kind = answer.headers.get("content-type", "")
+        if kind.startswith("text/html") and "content-disposition" not in answer.headers:
             pages[route] = address
             waiting += _links(address, answer.text())
         waiting += [onward] if onward else []

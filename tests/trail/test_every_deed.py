@@ -33,6 +33,7 @@ DEEDS: dict[tuple[str, str], Body] = {
     ("POST", "/admin/exports"): {"report": "sales", "format": "csv"},
     ("POST", "/api/exports"): {"report": "sales", "format": "csv"},
     ("POST", "/admin/payments/credits"): {"email": "someone@example.com", "amount": "5.00"},
+    ("POST", "/api/admin/payments/credits"): {"email": "someone@example.com", "amount": "5.00"},
     ("POST", "/admin/prices/{table}/new"): TAX,
     ("POST", "/admin/prices/{table}/{row}"): TAX,
     ("POST", "/admin/prices/{table}/{row}/end"): {"last": SOON},
