@@ -40,7 +40,7 @@ CHANNEL = "outbox"
 LEASE = timedelta(seconds=30)
 MAX_ATTEMPTS = 8
 STATES = ("waiting", "handed", "running", "done", "failed", "dead", "dropped")
-QUEUES = ("mail", "default", "exports")
+QUEUES = ("money", "mail", "default", "exports")
 OPEN = ("waiting", "handed", "running", "failed")
 
 
@@ -125,7 +125,7 @@ def post(
     """Write a letter in the caller's transaction and ring the relay's bell at commit.
 
     With `key`, a second letter of the same kind and key is silently the first one. `not_before` delays it. `queue` is
-    one of QUEUES: mail goes first, exports wait for a worker that others can spare.
+    one of QUEUES: money goes first and mail next, exports wait for a worker that others can spare.
     """
     post_all(session, Draft(kind, payload, key, queue, not_before))
 
@@ -137,11 +137,11 @@ def post_all(session: Session, *drafts: Draft) -> None:
 
 
 def claim(session: Session, *, limit: int = 100, lease: timedelta = LEASE) -> Sequence[Letter]:
-    """Take up to `limit` due letters for handing over, oldest first; each is leased, so that it comes again if lost."""
+    """Take up to `limit` due letters, money first, then the oldest; each is leased, so that it comes again if lost."""
     due = (
         select(Letter.id)
         .where(IS_OPEN, Letter.next_try_at <= func.now())
-        .order_by(Letter.next_try_at)
+        .order_by(Letter.queue != "money", Letter.next_try_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

@@ -63,7 +63,7 @@ def begin(
     made: Payment | None = session.scalar(BEGIN, values)
     if made is not None:
         due = clock.now() + FIRST_CHECK
-        outbox.post(session, "payment.check", key=str(made.id), not_before=due, paymentId=str(made.id))
+        outbox.post(session, "payment.check", key=str(made.id), queue="money", not_before=due, paymentId=str(made.id))
         return made
     known: Payment = session.scalars(_of_key(payable, key).with_for_update()).one()
     if (known.amount_minor, known.currency, known.method) != (amount_minor, currency, method):
@@ -195,7 +195,7 @@ def _refund(session: Session, payment: Payment, reason: str, amount_minor: int, 
 
 def _send(session: Session, refund: Refund) -> None:
     key = f"{refund.id}:{refund.round}" if refund.round else str(refund.id)
-    outbox.post(session, "payment.refund", key=key, refundId=str(refund.id))
+    outbox.post(session, "payment.refund", key=key, queue="money", refundId=str(refund.id))
 
 
 def _done(session: Session, payment: Payment, refund: Refund, reference: str | None) -> None:
@@ -349,7 +349,7 @@ def hear(session: Session, word: Word, *, gateway: str) -> bool:
     if session.scalar(fresh) is None:
         return False
     if word.refund_id is not None:
-        outbox.post(session, "refund.heard", key=word.event_id, refundId=str(word.refund_id))
+        outbox.post(session, "refund.heard", key=word.event_id, queue="money", refundId=str(word.refund_id))
     elif word.payment_id is not None:
-        outbox.post(session, "payment.heard", key=word.event_id, paymentId=str(word.payment_id))
+        outbox.post(session, "payment.heard", key=word.event_id, queue="money", paymentId=str(word.payment_id))
     return True
