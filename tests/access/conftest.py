@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +24,8 @@ def facts() -> Facts:
 
 @pytest.fixture(scope="session")
 def template(services: TestServices, template: str, facts: Facts, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of a database in which there is one of everything."""
-    name = f"{template}_furnished"
+    """The name of a database in which there is one of everything; another for each folder that asks, with its facts."""
+    name = f"{template}_furnished_{secrets.token_hex(4)}"
     _copy(services, template, name)
     made = _settings(services, name, tmp_path_factory.mktemp("mail"))
     db.connect(made)
