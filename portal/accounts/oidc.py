@@ -253,7 +253,7 @@ def _discover(settings: Settings) -> Known:
     if found.get("issuer") != settings.oidc_issuer:  # OpenID Connect Discovery 1.0, 4.3
         raise ProviderRefused()
     try:
-        keys = KeySet.import_key_set(_json(settings, _safe(settings, found.get("jwks_uri"))))  # type: ignore[arg-type]
+        keys = KeySet.import_key_set(_json(settings, _safe(settings, found.get("jwks_uri"))))  # type: ignore[arg-type]  # checked as it is read
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
         raise ProviderRefused() from None
     return Known(found, keys, time.monotonic())
