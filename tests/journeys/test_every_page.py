@@ -35,13 +35,13 @@ MORE = (
     "/account/confirm?next=/account",
     "/help",
     "/health-ui",
-    "/health",
     "/dev/mail",
     "/nowhere",
 )
 # Answers to a GET that are no page of their own.
 NOT_PAGES = {
     "/places": "suggestions, which a field asks for while somebody types",
+    "/health": "the same as /health-ui, for programs (JSON)",
     "/health/live": "for probes",
     "/health/ready": "for probes",
     "/health/detailed": "for probes that hold the token",
