@@ -15,13 +15,15 @@ from sqlalchemy.orm import Session
 from portal.places.queries import Place
 
 PLACE = "{0}.code, {0}.name, {0}.city, {0}.country, {0}.country_name, {0}.time_zone, {0}.latitude, {0}.longitude"
-VIEW = f"""
-    select f.id, f.public_id, f.carrier, c.name, f.number, f.departs_on, f.departure_local, f.arrival_local,
-           f.departure_at, f.arrival_at, f.aircraft, a.name, f.distance_km, f.status,
-           {PLACE.format("o")}, {PLACE.format("d")}, f.estimated_departure_at, f.estimated_arrival_at, f.sale_closed_at
-    from flights f join carriers c on c.code = f.carrier join aircraft_types a on a.code = f.aircraft
-    join airports o on o.code = f.origin join airports d on d.code = f.destination
-"""  # noqa: S608 – constant lists of columns
+COLUMNS = f"""f.id, f.public_id, f.carrier, c.name, f.number, f.departs_on, f.departure_local, f.arrival_local,
+    f.departure_at, f.arrival_at, f.aircraft, a.name, f.distance_km, f.status, {PLACE.format("o")}, {PLACE.format("d")},
+    f.estimated_departure_at, f.estimated_arrival_at, f.sale_closed_at"""
+JOINS = """join carriers c on c.code = f.carrier join aircraft_types a on a.code = f.aircraft
+    join airports o on o.code = f.origin join airports d on d.code = f.destination"""
+VIEW = f"select {COLUMNS} from flights f {JOINS}"  # noqa: S608 – constant lists of columns
+# What `flight_of_cells` reads: a flight `f`, with JOINS, as one value within a wider question.
+CELLS = f"json_build_array({COLUMNS})"
+INSTANTS = (6, 7, 8, 9, 30, 31, 32)
 BY_ID = text(f"{VIEW} where f.id = any(:ids)")
 BY_PUBLIC_ID = text(f"{VIEW} where f.public_id = :public_id")
 
@@ -163,6 +165,14 @@ class FlightView:
 def flights_by_id(session: Session, ids: Collection[int]) -> dict[int, FlightView]:
     """Return the flights among `ids`; an unknown id is simply not in the answer."""
     return {row[0]: _view(row) for row in session.execute(BY_ID, {"ids": list(ids)})}
+
+
+def flight_of_cells(cells: list[Any]) -> FlightView:
+    """Return the flight that CELLS told; changes the list."""
+    cells[1], cells[5] = UUID(cells[1]), date.fromisoformat(cells[5])
+    for at in INSTANTS:
+        cells[at] = cells[at] and datetime.fromisoformat(cells[at])
+    return _view(cells)
 
 
 def flight_by_public_id(session: Session, public_id: UUID | str) -> FlightView | None:
