@@ -257,6 +257,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_entries_transaction", "audit_entries", ["transaction", "id"], unique=False)
     op.add_column("check_ins", sa.Column("told_seat", sa.String(length=4), nullable=True))
+    op.drop_constraint(op.f("fk_check_ins_ticket_number_coupon_position"), "check_ins", type_="foreignkey")
+    op.create_foreign_key(
+        op.f("fk_check_ins_ticket_number_coupon_position"),
+        "check_ins",
+        "coupons",
+        ["ticket_number", "coupon_position"],
+        ["ticket_number", "position"],
+        onupdate="CASCADE",
+        ondelete="CASCADE",
+    )
     op.add_column("fare_brands", sa.Column("valid_from", sa.Date(), server_default="2026-01-01", nullable=False))
     op.add_column("fare_brands", sa.Column("valid_to", sa.Date(), nullable=True))
     op.add_column("fare_classes", sa.Column("valid_from", sa.Date(), server_default="2026-01-01", nullable=False))
@@ -264,6 +274,16 @@ def upgrade() -> None:
     op.drop_constraint(op.f("uq_fare_classes_cabin_position"), "fare_classes", type_="unique")
     op.add_column("flight_days", sa.Column("ticketed", sa.Integer(), server_default="0", nullable=False))
     op.add_column("flight_days", sa.Column("no_shows", sa.Integer(), server_default="0", nullable=False))
+    op.drop_constraint(op.f("fk_no_shows_ticket_number_coupon_position"), "no_shows", type_="foreignkey")
+    op.create_foreign_key(
+        op.f("fk_no_shows_ticket_number_coupon_position"),
+        "no_shows",
+        "coupons",
+        ["ticket_number", "coupon_position"],
+        ["ticket_number", "position"],
+        onupdate="CASCADE",
+        ondelete="CASCADE",
+    )
     op.add_column("passengers", sa.Column("stays_off", sa.ARRAY(sa.Integer()), server_default="{}", nullable=False))
     op.add_column("payments", sa.Column("return_url", sa.String(), nullable=True))
     op.add_column(
@@ -498,6 +518,15 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_column("preferences", "keep_address")
     op.drop_column("payments", "return_url")
     op.drop_column("passengers", "stays_off")
+    op.drop_constraint(op.f("fk_no_shows_ticket_number_coupon_position"), "no_shows", type_="foreignkey")
+    op.create_foreign_key(
+        op.f("fk_no_shows_ticket_number_coupon_position"),
+        "no_shows",
+        "coupons",
+        ["ticket_number", "coupon_position"],
+        ["ticket_number", "position"],
+        ondelete="CASCADE",
+    )
     op.drop_column("flight_days", "no_shows")
     op.drop_column("flight_days", "ticketed")
     op.create_unique_constraint(
@@ -510,6 +539,15 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_column("fare_classes", "valid_from")
     op.drop_column("fare_brands", "valid_to")
     op.drop_column("fare_brands", "valid_from")
+    op.drop_constraint(op.f("fk_check_ins_ticket_number_coupon_position"), "check_ins", type_="foreignkey")
+    op.create_foreign_key(
+        op.f("fk_check_ins_ticket_number_coupon_position"),
+        "check_ins",
+        "coupons",
+        ["ticket_number", "coupon_position"],
+        ["ticket_number", "position"],
+        ondelete="CASCADE",
+    )
     op.drop_column("check_ins", "told_seat")
     op.drop_index("ix_audit_entries_transaction", table_name="audit_entries")
     op.drop_index(

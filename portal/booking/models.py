@@ -328,8 +328,8 @@ CONFIRM = text(
     """
 )
 
-# The old tickets' unused coupons are void; what was flown stays so, as do `kept` flights that have left. Who stays off
-# the direction keeps the ticket.
+# The old tickets' unused coupons are void; what was flown stays so, as do `kept` flights that have left, and what
+# somebody is checked in for on a direction that is not changed. Who stays off the direction keeps the ticket.
 VOID = text(
     """
     with old as (
@@ -338,11 +338,13 @@ VOID = text(
           and not (:slice = any(p.stays_off))
         returning t.number
     )
-    update coupons set status = 'void' from old
-    where ticket_number = old.number and status in ('open', 'checked_in') and flight_id <> all(:kept)
+    update coupons c set status = 'void' from old
+    where c.ticket_number = old.number and c.flight_id <> all(:kept) and (c.status = 'open' or (
+        c.status = 'checked_in' and not exists (
+            select from booking_segments s
+            where s.booking_id = :id and s.slice_position <> :slice and s.flight_id = c.flight_id)))
     """
 )
-# New tickets for whoever had one exchanged, with a coupon for each of their flights that they have not flown yet.
 EXCHANGE = text(
     """
     with exchanged as (
@@ -352,10 +354,11 @@ EXCHANGE = text(
           and not exists (select from tickets o where o.passenger_id = p.id and o.status = 'open')
         order by p.id, t.issued_at desc, t.number desc
     ), due as (
-        select x.id, s.flight_id,
+        select x.id, s.flight_id, v.ticket_number, v.position as was,
                row_number() over (partition by x.id order by s.slice_position, s.position) - 1 as position
         from exchanged x join booking_segments s on s.booking_id = :id and not (s.slice_position = any(x.stays_off))
         join booking_slices l on l.booking_id = s.booking_id and l.position = s.slice_position
+        left join coupons v on v.ticket_number = x.number and v.flight_id = s.flight_id and v.status = 'checked_in'
         where l.cancelled_at is null and s.flight_id <> all(:kept) and not exists (
             select from coupons c join tickets t on t.number = c.ticket_number
             where t.passenger_id = x.id and c.flight_id = s.flight_id and c.status = 'flown')
@@ -363,8 +366,11 @@ EXCHANGE = text(
         insert into tickets (number, passenger_id, in_exchange_for)
         select substr(number, 1, 3) || lpad(nextval('ticket_serials')::text, 10, '0'), id, number
         from (select * from exchanged order by position) e returning number, passenger_id
+    ), moved as (
+        update coupons c set ticket_number = i.number, position = d.position from issued i join due d
+        on d.id = i.passenger_id where c.ticket_number = d.ticket_number and c.position = d.was
     )
     insert into coupons (ticket_number, position, flight_id)
-    select i.number, d.position, d.flight_id from issued i join due d on d.id = i.passenger_id
+    select i.number, d.position, d.flight_id from issued i join due d on d.id = i.passenger_id and d.was is null
     """
 )

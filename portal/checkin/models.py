@@ -42,6 +42,7 @@ class CheckIn(Base):
             ["ticket_number", "coupon_position"],
             ["coupons.ticket_number", "coupons.position"],
             ondelete="CASCADE",
+            onupdate="CASCADE",
         ),
         UniqueConstraint("ticket_number", "coupon_position"),
         UniqueConstraint("flight_id", "sequence_number"),
@@ -75,6 +76,7 @@ class NoShow(Base):
             ["ticket_number", "coupon_position"],
             ["coupons.ticket_number", "coupons.position"],
             ondelete="CASCADE",
+            onupdate="CASCADE",
         ),
         Index("ix_no_shows_flight_id", "flight_id"),
     )
