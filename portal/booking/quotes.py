@@ -282,12 +282,17 @@ def plan_change(
         "sold": rules.slice_fields(offer) | (_as_sold(piece) if waive else {}),
         "flights": whole,
         "kept": whole[:kept],
-        "before": {"flights": [one.id for one in piece.flights], "brand": piece.brand, "cabin": piece.cabin},
+        "before": _before(piece),
         "rule": "carrier" if waive else "within_24_hours" if free else "conditions",
         **_moved_seats(view, piece, offer, kept),
         "items": items,
     }
     return Plan("change", payload, lines, penalty)
+
+
+def _before(piece: SliceView) -> dict[str, Any]:
+    when = {"flights": [one.id for one in piece.flights], "departureAt": piece.flights[0].departure_at.isoformat()}
+    return {**when, "brand": piece.brand, "cabin": piece.cabin}
 
 
 def _as_sold(piece: SliceView) -> dict[str, Any]:

@@ -4,7 +4,8 @@ Lines are never edited: what goes back is the line again, below zero, for the sa
 booking has cost is always the sum of its lines, and no more can go back than stands there.
 
 - Free: within 24 hours of the purchase, when that was 7 days or more before the first departure (14 CFR 259.5(b)(4)),
-  and whenever the carrier is at fault (14 CFR 260.6): everything goes back, extras and earlier fees too.
+  as it was bought and as it is now: nobody comes to it by a change. And whenever the carrier is at fault (14 CFR
+  260.6): everything goes back, extras and earlier fees too.
 - Otherwise the fare goes back if its brand says so, less the brand's penalty: for each traveller with a seat and each
   direction, and never more than that fare. Percentage taxes are due on the fare that is kept (26 USC 4261(a): on the
   amount paid), and the carrier's own surcharge is part of its price: both follow the fare. A promotion does too.
@@ -53,8 +54,14 @@ def is_free(view: BookingView, now: datetime) -> bool:
     bought = view.confirmed_at
     if bought is None:
         return False
-    first = min(piece.flights[0].departure_at for piece in view.slices)
+    first = min([*_left_behind(view), *(piece.flights[0].departure_at for piece in view.slices)])
     return now - bought <= FREE_FOR and first - bought >= FREE_BEFORE
+
+
+def _left_behind(view: BookingView) -> list[datetime]:
+    """Return when the directions that were changed since would have begun."""
+    before = [one.payload.get("before", {}) for one in view.amendments if (one.kind, one.state) == ("change", "done")]
+    return [datetime.fromisoformat(one["departureAt"]) for one in before if "departureAt" in one]
 
 
 def penalty_minor(conditions: Mapping[str, Any], term: str) -> int | None:

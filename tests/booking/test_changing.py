@@ -243,3 +243,26 @@ def test_what_was_never_made_is_forgotten_after_half_a_year_and_what_was_paid_fo
     assert makers.one(kept) == 1
     assert makers.one("select booking_id from amendments") == paid_for.id
     assert makers.broken() == []
+
+
+def test_a_change_to_a_later_day_does_not_open_the_24_hour_rule(settings: Settings) -> None:
+    booking = sold(settings, makers.flight(on=world.soon(5)), days=0)
+    change(booking, offer(settings, later()))
+    makers.settled(makers.begun(booking))
+    quoted = cancel(booking)
+    assert (quoted.payload["rule"], quoted.penalty_minor) == ("conditions", 2 * 12_000)
+    assert makers.broken() == []
+
+
+def test_nor_does_a_free_change_keep_it_open_for_a_flight_within_the_week(settings: Settings) -> None:
+    booking = sold(settings, makers.flight(), days=0)
+    assert change(booking, offer(settings, later(days=4))).payload["rule"] == "within_24_hours"
+    assert cancel(booking).payload["rule"] == "conditions"
+
+
+def test_within_the_24_hours_a_change_may_still_be_taken_back_whole(settings: Settings) -> None:
+    booking = sold(settings, makers.flight(), days=0)
+    change(booking, offer(settings, later()))
+    total = seen(booking).total_minor
+    done = cancel(booking)
+    assert (done.payload["rule"], done.refund_minor, seen(booking).total_minor) == ("within_24_hours", total, 0)

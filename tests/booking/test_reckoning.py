@@ -158,7 +158,7 @@ def test_a_change_costs_the_difference_and_the_fee_and_keeps_what_is_not_refunde
 )
 def test_the_24_hour_rule(hours: int, days: int, free: bool) -> None:
     flight: Any = SimpleNamespace(departure_at=NOW + timedelta(days=days))
-    view: Any = SimpleNamespace(confirmed_at=NOW, slices=[SimpleNamespace(flights=[flight])])
+    view: Any = SimpleNamespace(confirmed_at=NOW, slices=[SimpleNamespace(flights=[flight])], amendments=())
     assert reckoning.is_free(view, NOW + timedelta(hours=hours)) is free
 
 
