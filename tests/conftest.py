@@ -15,11 +15,11 @@ from sqlalchemy import create_engine, text
 from starlette.testclient import TestClient
 
 from deploy.local.services import TestServices
-from portal import cli
 from portal.app import create_app
 from portal.kit import cache, db
 from portal.kit.settings import Settings
 from tests import world
+from tests.running import migrated
 
 numbers = itertools.count(1)
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -42,8 +42,7 @@ def services() -> Iterator[TestServices]:
 @pytest.fixture(scope="session")
 def template(services: TestServices) -> str:
     """The name of a migrated database with the small world of tests/world.py in it, to be copied."""
-    settings = Settings(database_url=services.postgres.serving_url, database_owner_url=services.postgres.url)
-    cli.migrate(settings, None)  # type: ignore[arg-type]  # migrate takes no words
+    settings = migrated(services)
     let_tests_make_tables(settings)
     db.connect(settings)
     with db.writing() as session:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import http.client
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from deploy.local.child import Child
 from deploy.local.services import SmtpCatcher, TestServices, free_port
-from portal.kit import db, privileges
-from portal.kit.settings import ROOT
+from portal import cli
+from portal.kit.settings import ROOT, Settings
 
 
 class RunningPortal:
@@ -29,13 +31,12 @@ class RunningPortal:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What each part is started with."""
+        """What each part is started with: as in production, none of them knows the owner of the tables."""
         return {
             **{name: value for name, value in os.environ.items() if not name.startswith("PORTAL_")},
             "PYTHONPATH": str(ROOT),
             "PORTAL_ENV": "development",
             "PORTAL_DATABASE_URL": self.services.postgres.serving_url,
-            "PORTAL_DATABASE_OWNER_URL": self.services.postgres.url,
             "PORTAL_REDIS_URL": self.services.redis.url,
             "PORTAL_BASE_URL": self.address,
             "PORTAL_EMAIL_PROVIDER": "smtp",
@@ -80,17 +81,36 @@ class RunningPortal:
         )
 
 
+def migrated(services: TestServices, **more: Any) -> Settings:
+    """Make the tables; return the settings of a portal on these services, which serves by the role that owns none."""
+    postgres = services.postgres
+    known = {"database_url": postgres.serving_url, "database_owner_url": postgres.url, "redis_url": services.redis.url}
+    settings = Settings(**{**known, "rate_limit_enabled": False, **more})
+    cli.migrate(settings, None)  # type: ignore[arg-type]  # migrate takes no words
+    return settings
+
+
+def operate(services: TestServices, *commands: list[str], said: str = "") -> None:
+    """Give commands as an operator does, who alone knows the owner of the tables; `said` is what each reads."""
+    known = {"DATABASE_URL": services.postgres.serving_url, "DATABASE_OWNER_URL": services.postgres.url}
+    known["REDIS_URL"] = services.redis.url
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **{f"PORTAL_{name}": url for name, url in known.items()}}
+    for words in commands:
+        command = [sys.executable, "-m", "portal.cli", *words]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, input=said)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+
 @contextmanager
 def running_portal(
     prepare: Callable[[TestServices], None] | None = None, extra: Mapping[str, str] | None = None
 ) -> Iterator[RunningPortal]:
-    """Yield a portal on fresh services; `prepare(services)` fills the database before the parts start."""
+    """Yield a portal on fresh services; `prepare(services)` migrates and fills the database before the parts start."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="portal-run-")))
         services = stack.enter_context(TestServices())
         if prepare is not None:
             prepare(services)
-            privileges.give(db.url_of(services.postgres.url), db.url_of(services.postgres.serving_url))
         portal = RunningPortal(services, folder, extra)
         stack.callback(portal.stop)
         portal.start()

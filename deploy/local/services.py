@@ -102,6 +102,11 @@ class Postgres(Service):
         """Any database of this server, as psql, pgbench and psycopg read it."""
         return self.url_for(database).replace("+psycopg", "", 1)
 
+    @property
+    def serving_dsn(self) -> str:
+        """The portal's database for the role that serves, as pgbench and psycopg read it."""
+        return self.serving_url.replace("+psycopg", "", 1)
+
     def start(self) -> None:
         if self.child.running:
             return

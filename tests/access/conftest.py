@@ -45,8 +45,13 @@ def _copy(services: TestServices, source: str, name: str) -> None:
 
 
 def _settings(services: TestServices, name: str, mail: Path) -> Settings:
-    known = {"database_url": services.postgres.url_for(name), "redis_url": services.redis.url, "mail_dir": str(mail)}
-    return Settings(**known, rate_limit_enabled=False, base_url="http://testserver")  # type: ignore[arg-type]  # texts
+    return Settings(
+        database_url=services.postgres.url_for(name, services.postgres.serving_role),
+        redis_url=services.redis.url,
+        mail_dir=str(mail),
+        rate_limit_enabled=False,
+        base_url="http://testserver",
+    )
 
 
 @pytest.fixture(scope="module")

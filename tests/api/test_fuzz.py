@@ -17,12 +17,10 @@ from pathlib import Path
 import pytest
 
 from deploy.local.services import TestServices
-from portal import cli
 from portal.kit import db
-from portal.kit.settings import Settings
 from tests import world
 from tests.access.furnished import Facts, furnish
-from tests.running import RunningPortal, running_portal
+from tests.running import RunningPortal, migrated, running_portal
 
 SEED = os.environ.get("FUZZ_SEED", "20261123")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -46,14 +44,7 @@ def portal(furniture: Facts, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A whole portal as processes, with one of everything in it."""
 
     def prepare(services: TestServices) -> None:
-        settings = Settings(
-            database_url=services.postgres.serving_url,
-            database_owner_url=services.postgres.url,
-            redis_url=services.redis.url,
-            rate_limit_enabled=False,
-            mail_dir=str(tmp_path_factory.mktemp("mail")),
-        )
-        cli.migrate(settings, None)  # type: ignore[arg-type]  # migrate takes no words
+        settings = migrated(services, mail_dir=str(tmp_path_factory.mktemp("mail")))
         db.connect(settings)
         try:
             with db.writing() as session:

@@ -23,7 +23,6 @@ from sqlalchemy import event, text
 from starlette.testclient import TestClient
 
 from deploy.local.services import TestServices
-from portal import cli
 from portal.app import create_app
 from portal.flights.models import Flight
 from portal.kit import db
@@ -32,6 +31,7 @@ from tests import world
 from tests.benchmarks import load
 from tests.benchmarks.report import Figure, Result
 from tests.booking import makers
+from tests.running import migrated
 
 CLIENTS, PROCESSES, SECONDS = 16, 2, 8
 FLIGHTS, SPREAD, SEATS = 10_000, 1_000, 10_000
@@ -81,14 +81,7 @@ def run() -> Result:
 
 def prepared(services: TestServices, *, count: int, a_day: int) -> Settings:
     """Fill the database with the small world and so many flights from JFK to LAX, `a_day` of them on each day."""
-    settings = Settings(
-        database_url=services.postgres.url,
-        redis_url=services.redis.url,
-        rate_limit_enabled=False,
-        base_url="http://127.0.0.1",
-        log_level="WARNING",
-    )
-    cli.migrate(settings, None)  # type: ignore[arg-type]  # migrate takes no words
+    settings = migrated(services, base_url="http://127.0.0.1", log_level="WARNING")
     db.connect(settings)
     with db.writing() as session:
         world.build(session)
@@ -220,7 +213,7 @@ def pgbench_rate(services: TestServices, script: str, flights: tuple[int, int]) 
             "-j",
             str(PROCESSES),
         ]
-        command = [*tool, "-T", str(SECONDS), *bounds, "-f", file.name, services.postgres.dsn_for("portal")]
+        command = [*tool, "-T", str(SECONDS), *bounds, "-f", file.name, services.postgres.serving_dsn]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
     if done.returncode or found is None:

@@ -99,8 +99,9 @@ def pgbench(services: TestServices, statements: Sequence[str], *, clients: int, 
             words += ["-f", str(script)]
         tool = services.postgres.bin / "pgbench"
         command = [str(tool), "-n", "-M", "prepared", "-c", str(clients), "-j", "2", "-T", str(seconds), *words]
-        dsn = services.postgres.dsn_for(services.postgres.database)
-        said = subprocess.run([*command, dsn], capture_output=True, text=True, check=True).stdout
+        said = subprocess.run(
+            [*command, services.postgres.serving_dsn], capture_output=True, text=True, check=True
+        ).stdout
     found = re.search(r"tps = ([\d.]+)", said)
     assert found, said
     return float(found[1])
@@ -109,7 +110,7 @@ def pgbench(services: TestServices, statements: Sequence[str], *, clients: int, 
 def literal(services: TestServices, statement: TextClause, values: Mapping[str, Any]) -> str:
     """Return the statement with its values written in, as pgbench needs it."""
     compiled = str(statement.compile(dialect=postgresql.psycopg.dialect()))
-    with psycopg.connect(services.postgres.dsn_for(services.postgres.database)) as connection:
+    with psycopg.connect(services.postgres.serving_dsn) as connection:
         return psycopg.ClientCursor(connection).mogrify(compiled, values)
 
 
@@ -118,7 +119,7 @@ def serving(services: TestServices, factory: str, *, workers: int = 2, **more: s
     """Run an application factory as the portal is served, and yield its port."""
     port = free_port()
     settings = {
-        "PORTAL_DATABASE_URL": services.postgres.url,
+        "PORTAL_DATABASE_URL": services.postgres.serving_url,
         "PORTAL_REDIS_URL": services.redis.url,
         "PORTAL_RATE_LIMIT_ENABLED": "false",
         "PORTAL_LOG_LEVEL": "WARNING",

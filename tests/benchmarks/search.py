@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 from statistics import median
@@ -21,6 +19,7 @@ from portal.search import queries, service
 from portal.search.forms import Criteria, SliceWish
 from tests.benchmarks import load
 from tests.benchmarks.report import ROOT, Figure, Result
+from tests.running import operate
 
 DAY = date(2027, 3, 3)
 CLIENTS, SECONDS, TURNS = 8, 3, 3
@@ -54,11 +53,8 @@ def run() -> Result:
 
 
 def _import(services: TestServices, week: Path) -> int:
-    settings = {"PORTAL_DATABASE_URL": services.postgres.url, "PORTAL_REDIS_URL": services.redis.url}
-    environment = {**os.environ, **settings, "PYTHONPATH": str(ROOT)}
-    for words in (["migrate"], ["schedule", "import", str(week)]):
-        subprocess.run([sys.executable, "-m", "portal.cli", *words], env=environment, cwd=ROOT, check=True)
-    db.connect(Settings(database_url=services.postgres.url))
+    operate(services, ["migrate"], ["schedule", "import", str(week)])
+    db.connect(Settings(database_url=services.postgres.serving_url))
     with db.writing() as session:
         session.execute(text("analyze"))
         return int(session.scalar(text("select count(*) from flights")) or 0)

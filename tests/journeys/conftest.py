@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import email
 import email.policy
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,23 +12,14 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from deploy.local.services import TestServices
 from portal.kit.settings import ROOT
-from tests.running import RunningPortal, running_portal
+from tests.running import RunningPortal, operate, running_portal
 
 PICTURES = ROOT / "var" / "pictures"
 
 
 def prepare(services: TestServices) -> None:
     """Migrate and load the demo airline, as an operator would."""
-    environment = {
-        **os.environ,
-        "PORTAL_DATABASE_URL": services.postgres.serving_url,
-        "PORTAL_DATABASE_OWNER_URL": services.postgres.url,
-        "PORTAL_REDIS_URL": services.redis.url,
-    }
-    for verb in ("migrate", "demo"):
-        command = [sys.executable, "-m", "portal.cli", verb]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
+    operate(services, ["migrate"], ["demo"])
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pyotp
@@ -17,11 +14,10 @@ from playwright.sync_api import Page, expect
 
 from deploy.local.services import TestServices
 from portal.kit import clock
-from portal.kit.settings import ROOT
 from tests.accounts.provider import CLIENT, SECRET
 from tests.accounts.test_oidc import Provider, process
 from tests.journeys.conftest import mails_to, picture, text_of
-from tests.running import RunningPortal, running_portal
+from tests.running import RunningPortal, operate, running_portal
 from tests.tasks.conftest import until
 
 __all__ = ["process"]  # the provider's process, as a fixture here too
@@ -33,12 +29,8 @@ OpenPage = Callable[..., Page]
 
 def prepare(services: TestServices) -> None:
     """Migrate, and make an account for each journey, as an operator would."""
-    environment = {**os.environ, "PORTAL_DATABASE_URL": services.postgres.url, "PORTAL_REDIS_URL": services.redis.url}
     people = [["user", "create", "--email", one, "--role", "customer", "--password-stdin"] for one in PEOPLE]
-    for words in (["migrate"], *people):
-        command = [sys.executable, "-m", "portal.cli", *words]
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, input=PASSWORD)
-        assert done.returncode == 0, done.stderr[-2000:]
+    operate(services, ["migrate"], *people, said=PASSWORD)
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,11 @@ from sqlalchemy import create_engine, text
 from starlette.testclient import TestClient
 
 from deploy.local.services import TestServices
-from portal import cli
 from portal.app import create_app
 from portal.kit import clock, db, health, signing
 from portal.kit.outbox import Letter
 from portal.kit.settings import ROOT, Settings
+from tests.running import migrated
 
 PARTS = {"database", "migrations", "redis", "jobs", "disk", "memory"}
 
@@ -133,15 +133,7 @@ def test_probes_do_not_wait_for_the_pools_of_travellers(settings: Settings) -> N
 def own(tmp_path: Path) -> Iterator[tuple[TestServices, Settings]]:
     """Services that may be killed, with the portal's tables."""
     with TestServices() as services:
-        settings = Settings(
-            database_url=services.postgres.url,
-            redis_url=services.redis.url,
-            mail_dir=str(tmp_path),
-            rate_limit_enabled=False,
-            base_url="http://testserver",
-        )
-        cli.migrate(settings, None)  # type: ignore[arg-type]  # migrate takes no words
-        yield services, settings
+        yield services, migrated(services, mail_dir=str(tmp_path), base_url="http://testserver")
 
 
 def eventually(client: TestClient, path: str, status: str) -> dict[str, dict[str, str]]:

@@ -23,12 +23,11 @@ from sqlalchemy.orm import Session
 from deploy.local.services import TestServices
 from portal import cli
 from portal.kit import db
-from portal.kit.settings import Settings
 from tasks.schedule import ROUNDS
 from tests import world
 from tests.booking import makers
 from tests.life.traveller import WAYS, Budget, Traveller
-from tests.running import RunningPortal, running_portal
+from tests.running import RunningPortal, migrated, running_portal
 from tests.tasks.conftest import until
 from tests.tasks.test_nothing_is_lost import faults
 
@@ -54,9 +53,7 @@ ZONES = {code: ZoneInfo(zone) for code, _, _, _, _, zone, _, _ in world.AIRPORTS
 
 def prepare(services: TestServices) -> None:
     """Put a few small aircraft in place, tomorrow and in a month, so that seats run out and check-in is open."""
-    settings = Settings(database_url=services.postgres.url)
-    cli.migrate(settings, None)  # type: ignore[arg-type]  # migrate takes no words
-    db.connect(settings)
+    db.connect(migrated(services))
     with db.writing() as session:
         world.build(session)
         soon = datetime.now(UTC) + timedelta(hours=8)  # check-in is open

@@ -14,13 +14,11 @@ import pytest
 from sqlalchemy import text
 
 from deploy.local.services import TestServices
-from portal import cli
 from portal.booking.queries import broken_books
 from portal.kit import db
-from portal.kit.settings import Settings
 from tests import world
 from tests.booking import makers
-from tests.running import RunningPortal, running_portal
+from tests.running import RunningPortal, migrated, running_portal
 from tests.tasks.conftest import until
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
@@ -31,9 +29,7 @@ ROUNDS = 2
 
 def prepare(services: TestServices) -> None:
     """Put the small world and one very large aircraft in place."""
-    settings = Settings(database_url=services.postgres.url)
-    cli.migrate(settings, None)  # type: ignore[arg-type]  # migrate takes no words
-    db.connect(settings)
+    db.connect(migrated(services))
     with db.writing() as session:
         world.build(session)
         world.flight(session, seats=5000)
