@@ -25,6 +25,8 @@ from portal.kit import ids
 from portal.pricing.inventory import protections_of
 from portal.pricing.rules import Party, PriceBook, Quote, Sale, SegmentFare, conditions, quote
 from portal.search.rules import printed_steps
+from portal.seats.demo import Bought, wants
+from portal.seats.rules import Catalogue
 
 BOOKINGS_A_DAY = 56
 WEEKDAY = (1.12, 1.08, 1.05, 1.0, 0.94, 0.78, 0.9)
@@ -84,7 +86,8 @@ COLUMNS = {
     "conditions, pricing",
     "booking_segments": "booking_id, slice_position, position, flight_id",
     "passengers": "id, booking_id, position, type, given_name, family_name, ticket_name, date_of_birth",
-    "charges": "booking_id, position, passenger_id, slice_position, code, label, amount_minor",
+    "booking_items": "id, booking_id, passenger_id, flight_id, kind, code, label, quantity, amount_minor, created_at",
+    "charges": "booking_id, position, passenger_id, slice_position, code, label, amount_minor, item_id",
     "tickets": "number, passenger_id, issued_at",
     "coupons": "ticket_number, position, flight_id, status",
     "seat_claims": "holder, flight_id, cabin, seats, created_at",
@@ -115,13 +118,14 @@ Stock = dict[tuple[str, str, date], list[Seats]]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What past sales are made of: flights, prices, each airport's country, and how often each pair is flown."""
+    """What past sales are made of: flights, prices, each airport's country, how often each pair is flown, extras."""
 
     stock: Stock
     book: PriceBook
     countries: Mapping[str, str]
     pairs: Mapping[tuple[str, str], int]
     prefixes: Mapping[str, str]
+    extras: Mapping[str, Catalogue]
 
 
 def pairs_of(network: Iterable[Route]) -> dict[tuple[str, str], int]:
@@ -162,6 +166,11 @@ def load_stock(
 def read_prefixes(session: Session) -> dict[str, str]:
     """Return the three digits that each airline's tickets begin with."""
     return {row.code: row.ticket_prefix for row in session.execute(PREFIXES)}
+
+
+def currencies(stock: Stock) -> set[str]:
+    """Return what the flights are sold in."""
+    return {flight.currency for flights in stock.values() for flight in flights}
 
 
 def keep_history(session: Session, world: World, days: Sequence[date], now: datetime) -> int:
@@ -276,7 +285,7 @@ class _Sale:
     def write(self, tables: dict[str, list[tuple[Any, ...]]], reference: str, now: datetime) -> None:
         """Append the rows of this sale."""
         people = self._people(tables)
-        total = self._prices(tables, [row[0] for row in people])
+        total = self._prices(tables, [row[0] for row in people], self._extras(tables, people))
         currency, began = self.flights[0].currency, self.sold_at - timedelta(minutes=self.rng.randint(3, 9))
         email = f"{people[0][6].split('/')[-1]}.{people[0][6].split('/')[0]}@example.com".lower().replace(" ", "-")
         paid = (total, currency)
@@ -320,17 +329,41 @@ class _Sale:
         tables["passengers"].extend(rows)
         return rows
 
-    def _prices(self, tables: dict[str, list[tuple[Any, ...]]], people: Sequence[UUID]) -> int:
+    def _extras(
+        self, tables: dict[str, list[tuple[Any, ...]]], people: Sequence[tuple[Any, ...]]
+    ) -> list[tuple[int, int, Bought]]:
+        """Append what is bought beside the seats; returns each with its passenger's and its slice's position."""
+        prices, brand = self.world.extras[self.flights[0].currency], self.world.book.brand(self.cabin, self.brand)
+        bought = [
+            (who, at, one)
+            for who, row in enumerate(people)
+            for at, flight in enumerate(self.flights)
+            for one in wants(prices, self.rng, brand=brand, kind=row[3], flight_id=flight.id, first=at == 0)
+        ]
+        for who, _, one in bought:
+            row = (one.flight_id, one.kind, one.code, one.label, 1, one.amount_minor, self.sold_at)
+            tables["booking_items"].append((one.id, self.id, people[who][0], *row))
+        return bought
+
+    def _prices(
+        self,
+        tables: dict[str, list[tuple[Any, ...]]],
+        people: Sequence[UUID],
+        extras: Sequence[tuple[int, int, Bought]],
+    ) -> int:
         """Append slices, seats and charges; returns the total."""
-        lines = []
+        lines: list[tuple[int, int, tuple[Any, ...]]] = []
         for at, flight in enumerate(self.flights):
             price = self._slice(tables, at, flight)
-            lines += [(who, at, line) for who, kind in enumerate(self.party.types) for line in price[kind]]
+            lines += [
+                (who, at, (line.code, line.label, line.amount_minor, None))
+                for who, kind in enumerate(self.party.types)
+                for line in price[kind]
+            ]
+        lines += [(who, at, (one.kind, one.label, one.amount_minor, one.id)) for who, at, one in extras]
         lines.sort(key=lambda one: one[:2])
-        for position, (who, at, line) in enumerate(lines):
-            row = (self.id, position, people[who], at, line.code, line.label, line.amount_minor)
-            tables["charges"].append(row)
-        return sum(line.amount_minor for _, _, line in lines)
+        tables["charges"] += [(self.id, nth, people[who], at, *row) for nth, (who, at, row) in enumerate(lines)]
+        return sum(row[2] for _, _, row in lines)
 
     def _slice(self, tables: dict[str, list[tuple[Any, ...]]], at: int, flight: Seats) -> Mapping[str, Sequence[Any]]:
         brand = self.world.book.brand(self.cabin, self.brand)

@@ -28,6 +28,7 @@ from portal.kit.i18n import gettext as _
 from portal.payments import ledger
 from portal.places.queries import places_by_code
 from portal.pricing.service import load_book
+from portal.seats.queries import catalogue
 
 HISTORY_DAYS = 60
 SLOT_SECONDS = 5
@@ -230,7 +231,7 @@ def refresh(session: Session) -> int:
 def ensure_demo_history(session: Session) -> int:
     """Fill the demo's last sixty days with sales, each day once; returns how many bookings that added.
 
-    Needs the demo's flights and prices; their absence is no fault. The days that it touches are marked.
+    Needs the demo's flights, prices and extras; their absence is no fault. The days that it touches are marked.
     """
     enter(session)
     now = clock.now()
@@ -240,12 +241,14 @@ def ensure_demo_history(session: Session) -> int:
     routes = network()
     pairs = demo.pairs_of(routes)
     places = places_by_code(session, {code for pair in pairs for code in pair})
+    stock = demo.load_stock(session, pairs, {route.carrier for route in routes}, days)
     world = demo.World(
-        demo.load_stock(session, pairs, {route.carrier for route in routes}, days),
+        stock,
         load_book(session),
         {code: place.country for code, place in places.items()},
         pairs,
         demo.read_prefixes(session),
+        {currency: catalogue(session, currency) for currency in demo.currencies(stock)},
     )
     added = demo.keep_history(session, world, days, now)
     ledger.catch_up(session)

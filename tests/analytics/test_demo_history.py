@@ -14,6 +14,7 @@ from portal.kit import clock, db
 from portal.kit.settings import Settings
 from portal.places import service as places
 from portal.pricing.service import ensure_reference_rows
+from portal.seats.service import ensure_catalogue
 from tests.booking.makers import broken, one
 
 
@@ -26,6 +27,7 @@ def loaded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     with db.writing() as session:
         places.load(session)
         flights.extend_demo(session, clock.now().date())
+        ensure_catalogue(session)
     return settings
 
 
@@ -62,6 +64,23 @@ def test_what_was_sold_can_be_explained(loaded: Settings) -> None:
     assert one(off) == 0
     assert one("select count(distinct step ->> 'kind') from booking_slices, jsonb_array_elements(pricing) step") >= 5
     assert one("select count(*) from bookings where idempotency_key like 'demo-team:%'") > 0
+
+
+def test_some_buy_what_the_fare_has_not_in_it(loaded: Settings) -> None:
+    fill()
+    assert one("select count(*) from bookings b where exists (select from booking_items where booking_id = b.id)") > 20
+    assert one("select count(distinct kind) from booking_items") == 4
+    twice = "select count(*) from booking_items group by passenger_id, flight_id, kind having count(*) > 1"
+    assert one(f"select count(*) from ({twice}) twice") == 0
+    charged = "select sum(amount_minor) from charges where item_id is not null"
+    assert one(charged) == one("select sum(amount_minor) from booking_items") > 0
+    off = """
+        select count(*) from booking_items i join passengers p on p.id = i.passenger_id
+        join booking_slices s on s.booking_id = i.booking_id join extra_products e on e.code = i.code
+        where p.type = 'infant' or s.cabin = any(e.included_cabins) or s.brand = any(e.included_brands)
+           or (i.flight_id is null) <> (e.per = 'trip')
+    """
+    assert one(off) == 0
 
 
 def test_a_day_later_only_that_day_is_added(loaded: Settings) -> None:
