@@ -147,6 +147,7 @@ def second_or_enter(request: Request, person: queries.Known, after: str) -> Resp
     """Ask somebody who passed the first step for the second, or let them in where there is none to ask for."""
     remembered = not must_have_factor(request.settings, person.role) and _is_remembered(request, person.id)
     with db.writing() as session:
+        service.hold_still(session, person)
         asked = factors.required(session, person.id) and not remembered
         half = factors.begin_half(session, person.id) if asked else None
     if half is None:

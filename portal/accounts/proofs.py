@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from portal.accounts import guard, queries, rules
@@ -104,26 +105,30 @@ def second(request: Request) -> Response:
     code = str(request.fields.get("code", ""))
     with db.writing() as session:
         right = factors.verify(session, request.settings, user_id, code)
-        if right:
-            factors.end_half(session, kept)
-    if not right:
+        person = _finished(session, kept, user_id) if right else None
+    if person is None:
         why = _("This code is not right, or was used before. Please look for the newest one.")
         return _second_page(request, user_id, {"code": why}, 422)
-    return _second_done(request, user_id, after)
+    return _second_done(request, person, after)
 
 
-def _second_done(request: Request, user_id: UUID, after: str) -> Response:
-    with db.reading() as session:
-        person = queries.may_enter(session, user_id)
+def _finished(session: Session, kept: str, user_id: UUID) -> queries.Known:
+    """End the half-way sign-in and return who it was, as they are now: a password changed meanwhile has ended it."""
+    factors.end_half(session, kept)
+    person = queries.may_enter(session, user_id)
     if person is None:
         raise HalfWayLapsed()
+    return person
+
+
+def _second_done(request: Request, person: queries.Known, after: str) -> Response:
     wanted = request.fields.get("remember") == "1" and not must_have_factor(request.settings, person.role)
     response = enter(request, person, after, factor=True)
     drop_cookie(request, response, HALF)
     if wanted:
         with db.writing() as session:
             agent = rules.device_name(request.headers.get("user-agent", ""))
-            kept = factors.remember(session, user_id, agent=agent)
+            kept = factors.remember(session, person.id, agent=agent)
         set_cookie(request, response, REMEMBERED, kept, REMEMBERED_SECONDS)
     return response
 
@@ -177,10 +182,10 @@ def second_passkey(request: Request) -> Response:
     try:
         with db.writing() as session:
             passkeys.recognise(session, request.settings, passkeys.SECOND, _answer(request), user_id)
-            factors.end_half(session, kept)
+            person = _finished(session, kept, user_id)
     except (PasskeyRefused, OfferLapsed) as no:
         return _second_page(request, user_id, {"passkey": f"{no.title}."}, 422)
-    return _second_done(request, user_id, after)
+    return _second_done(request, person, after)
 
 
 def _answer(request: Request) -> str:

@@ -29,6 +29,7 @@ class Known:
     role: str
     created_at: datetime
     email_verified_at: datetime | None
+    version: int  # of the password and address that they sign in with
 
     @property
     def name(self) -> str:
@@ -55,6 +56,7 @@ COLUMNS = (
     User.role,
     User.created_at,
     User.email_verified_at,
+    User.credentials_version,
 )
 
 
@@ -81,7 +83,7 @@ def by_sign_in(session: Session, word: str, now: datetime) -> Seen | None:
     found = (
         select(*COLUMNS, SignIn.created_at, SignIn.last_seen_at, SignIn.proved_at, SignIn.factor_at)
         .join(SignIn, SignIn.user_id == User.id)
-        .where(SignIn.fingerprint == ids.fingerprint(word), SignIn.expires_at > now)
+        .where(SignIn.fingerprint == ids.fingerprint(word), SignIn.expires_at > now, User.closed_at.is_(None))
     )
     row: Any = session.execute(found).first()
     return Seen(Known(*row[:-4]), *row[-4:]) if row else None

@@ -85,7 +85,7 @@ def _insert(session: Session, email: str, given: str, family: str, password: str
 
 def authenticate(session: Session, email: str, password: str) -> Known:
     """Return whose address and password these are; raises WrongCredentials, after the same work, for any other pair."""
-    found = session.execute(
+    found: Any = session.execute(
         select(*queries.COLUMNS, User.password_hash, User.closed_at).where(
             func.lower(User.email) == rules.normal_email(email)
         )
@@ -147,7 +147,8 @@ def renew_hash(session: Session, user_id: UUID, password: str) -> None:
     """Hash the password anew if it was hashed by older parameters; call it with a password that was just verified."""
     kept = session.scalar(select(User.password_hash).where(User.id == user_id))
     if kept is not None and passwords.hasher.check_needs_rehash(kept):
-        session.execute(update(User).where(User.id == user_id).values(password_hash=passwords.kept(password)))
+        same = update(User).where(User.id == user_id, User.password_hash == kept)  # and no newer password
+        session.execute(same.values(password_hash=passwords.kept(password)))
 
 
 def sign_in(session: Session, person: Known, *, address: str, agent: str, factor: bool = False) -> str:
@@ -156,10 +157,9 @@ def sign_in(session: Session, person: Known, *, address: str, agent: str, factor
     `factor` says that a second factor was shown besides.
 
     A browser of a kind, or in a network, that the account never used before is told by mail. Raises WrongCredentials
-    for an account that was closed, whatever was shown to sign in.
+    as `hold_still` does, whatever was shown to sign in.
     """
-    if session.scalar(select(User.closed_at).where(User.id == person.id)) is not None:
-        raise WrongCredentials()
+    hold_still(session, person)
     word, now = ids.secret(), clock.now()
     likes = queries.likes(session, person.id)
     session.add(
@@ -180,6 +180,15 @@ def sign_in(session: Session, person: Known, *, address: str, agent: str, factor
     if _is_new(session, person.id, rules.browser_mark(agent, address), now) and "newSignIn" not in likes.muted:
         notice(session, person.id, "new_sign_in", device=rules.device_name(agent), address=address)
     return word
+
+
+def hold_still(session: Session, person: Known) -> None:
+    """Let nobody close the account or change its password or address until this transaction ends: who then signs it out
+    everywhere finds this sign-in, too. Raises WrongCredentials where that was done since `person` was looked up.
+    """
+    same = (User.id == person.id, User.closed_at.is_(None), User.credentials_version == person.version)
+    if session.scalar(select(User.id).where(*same).with_for_update(read=True)) is None:
+        raise WrongCredentials()
 
 
 def _is_new(session: Session, user_id: UUID, mark: str, now: datetime) -> bool:
@@ -230,13 +239,15 @@ def end_sign_in(session: Session, user_id: UUID, sign_in_id: UUID) -> None:
 def end_all(session: Session, user_id: UUID, *, but_word: str | None = None, but_family: UUID | None = None) -> int:
     """Sign the account out everywhere, programs too, but for one browser or program; returns how many browsers.
 
-    No browser is spared the second step any more.
+    No browser is spared the second step any more, and who is half-way in begins anew. The account's row is held from
+    the first statement on, so that no sign-in and no new token slips in between.
     """
+    tokens.revoke_all(session, user_id, but=but_family)
     others = delete(SignIn).where(SignIn.user_id == user_id)
     if but_word is not None:
         others = others.where(SignIn.fingerprint != ids.fingerprint(but_word))
-    tokens.revoke_all(session, user_id, but=but_family)
     factors.forget(session, user_id)
+    factors.end_halves(session, user_id)
     return len(session.scalars(others.returning(SignIn.id)).all())
 
 

@@ -226,6 +226,11 @@ def end_half(session: Session, word: str) -> None:
         raise HalfWayLapsed()
 
 
+def end_halves(session: Session, user_id: UUID) -> None:
+    """Let everybody who is half-way into the account begin anew: the password that they showed counts no more."""
+    session.execute(delete(HalfSignIn).where(HalfSignIn.user_id == user_id))
+
+
 # ── remembered browsers ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -84,11 +84,14 @@ def redeem(session: Session, word: str) -> Redeemed | None:
     """Use a refresh token that is good, once. None means refused: commit all the same, because a token that comes a
     second time was stolen from somebody, and its whole family is revoked (RFC 9700, 4.14.2).
     """
-    row = session.get(RefreshToken, ids.fingerprint(word), with_for_update=True)
+    fingerprint = ids.fingerprint(word)
+    owner = select(RefreshToken.user_id).where(RefreshToken.fingerprint == fingerprint)
+    _one_at_a_time(session, session.scalar(owner))
+    row = session.get(RefreshToken, fingerprint, with_for_update=True)
     if row is None or row.revoked_at is not None or row.expires_at <= clock.now():
         return None
     if row.used_at is not None:
-        revoke_family(session, row.family)
+        _revoke_family(session, row.family)
         audit.record(session, "sign_in.stolen", "user", row.user_id, after={"program": str(row.family)})
         return None
     row.used_at = clock.now()
@@ -97,19 +100,25 @@ def redeem(session: Session, word: str) -> Redeemed | None:
 
 def revoke(session: Session, word: str) -> None:
     """Revoke the family of a refresh token: it and its access tokens are worthless from now on. Unknown: nothing."""
-    family = session.scalar(select(RefreshToken.family).where(RefreshToken.fingerprint == ids.fingerprint(word)))
-    if family is not None:
-        revoke_family(session, family)
+    found = select(RefreshToken.user_id, RefreshToken.family).where(RefreshToken.fingerprint == ids.fingerprint(word))
+    row = session.execute(found).first()
+    if row is not None:
+        _one_at_a_time(session, row.user_id)
+        _revoke_family(session, row.family)
 
 
-def revoke_family(session: Session, family: UUID) -> None:
-    """Make every token of the family worthless from now on."""
+def _revoke_family(session: Session, family: UUID) -> None:
+    """Hold the account before: a pair that is being issued would not be seen, and would live on."""
     whole = update(RefreshToken).where(RefreshToken.family == family, RefreshToken.revoked_at.is_(None))
     session.execute(whole.values(revoked_at=clock.now()))
 
 
 def revoke_all(session: Session, user_id: UUID, *, but: UUID | None = None) -> None:
-    """Make every refresh and access token of the account worthless from now on, but those of one family."""
+    """Make every refresh and access token of the account worthless from now on, but those of one family.
+
+    Holds the account's row until the transaction ends: no token is issued beside it.
+    """
+    _one_at_a_time(session, user_id)
     every = update(RefreshToken).where(RefreshToken.user_id == user_id, RefreshToken.revoked_at.is_(None))
     if but is not None:
         every = every.where(RefreshToken.family != but)
@@ -121,7 +130,8 @@ def end_program(session: Session, user_id: UUID, family: UUID) -> None:
     own = select(RefreshToken.family).where(RefreshToken.family == family, RefreshToken.user_id == user_id)
     if session.scalar(own.where(RefreshToken.revoked_at.is_(None)).limit(1)) is None:
         raise UnknownProgram()
-    revoke_family(session, family)
+    _one_at_a_time(session, user_id)
+    _revoke_family(session, family)
 
 
 def make_key(session: Session, user_id: UUID, role: str, wish: NewKey) -> MadeKey:
@@ -151,10 +161,10 @@ def _check(role: str, wish: NewKey) -> None:
         raise Invalid(errors=[FieldError("expiresAt", _("This day is over already."))])
 
 
-def _one_at_a_time(session: Session, user_id: UUID) -> None:
-    """Let the account's keys be counted by one transaction at a time."""
+def _one_at_a_time(session: Session, user_id: UUID | None) -> None:
+    """Let one transaction at a time count the account's keys, or issue and revoke its tokens."""
     users = table("users", column("id"))
-    session.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
+    session.execute(select(users.c.id).where(users.c.id == user_id).with_for_update(key_share=True))
 
 
 def revoke_key(session: Session, user_id: UUID, key_id: UUID) -> None:
