@@ -298,10 +298,9 @@ def _booking_out(view: rules.BookingView, now: datetime, token: str | None) -> B
 
 
 def _seats_out(view: rules.BookingView) -> Iterator[SeatNamedOut]:
-    public = {flight.id: flight.public_id for piece in view.slices for flight in piece.flights}
-    for one in view.items:
-        if one.seat is not None and one.flight_id in public:
-            yield SeatNamedOut(passenger_id=one.passenger_id, flight_id=public[one.flight_id], seat=one.seat)
+    for flight in (flight for piece in view.slices for flight in piece.flights):
+        for who, seat in view.seats_on(flight.id).items():
+            yield SeatNamedOut(passenger_id=who, flight_id=flight.public_id, seat=seat)
 
 
 def _passenger_out(one: rules.PassengerView) -> PassengerOut:

@@ -70,6 +70,9 @@ WHOLE = f"""
     ), (
         select coalesce(json_agg({AMENDMENT} order by m.number), '[]')
         from amendments m where m.booking_id = b.id and m.state in ('paying', 'done')
+    ), (
+        select coalesce(json_agg(json_build_array(n.flight_id, n.occupant, n.seat) order by n.flight_id, n.seat), '[]')
+        from named_seats n where n.holder = b.id and n.tentative_until is null
     )) from bookings b
 """  # noqa: S608 – constant lists of columns
 BY_ID = text(f"{WHOLE} where b.id = :key")
@@ -181,6 +184,11 @@ def _amendment(cells: list[Any]) -> AmendmentView:
     return AmendmentView(UUID(name), UUID(booking_id), *plan, *money, *instants)
 
 
+def _named(cells: list[Any]) -> tuple[int, UUID, str]:
+    flight_id, who, seat = cells
+    return flight_id, UUID(who), seat
+
+
 def _uuid(text: str | None) -> UUID | None:
     return UUID(text) if text else None
 
@@ -189,7 +197,7 @@ def _instant(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-READERS = (_slice, _passenger, _charge, _item, _amendment)
+READERS = (_slice, _passenger, _charge, _item, _amendment, _named)
 
 
 def amendment(session: Session, amendment_id: UUID) -> AmendmentView | None:

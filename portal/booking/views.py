@@ -129,7 +129,8 @@ class AmendmentView:
 class BookingView:
     """A whole booking as people see it. `status` is the row's; `status_at` knows that a hold lapses by itself.
 
-    `amendments` are those that are done, and the one that waits to be paid, in order.
+    `amendments` are those that are done, and the one that waits to be paid, in order. `named` are the seats by name
+    as they are now, (flight, traveller, seat) each: those of extras, and those that were given at check-in.
     """
 
     id: UUID
@@ -151,6 +152,7 @@ class BookingView:
     charges: tuple[ChargeView, ...]
     items: tuple[ItemView, ...] = ()
     amendments: tuple[AmendmentView, ...] = ()
+    named: tuple[tuple[int, UUID, str], ...] = ()
 
     @property
     def open_amendment(self) -> AmendmentView | None:
@@ -184,6 +186,11 @@ class BookingView:
         """Return the travellers who fly that direction, in order; nobody flies one that is cancelled."""
         stands = any(piece.position == position for piece in self.active_slices)
         return tuple(one for one in self.passengers if stands and one.flies(position))
+
+    def seats_on(self, flight_id: int) -> dict[UUID, str]:
+        """Return who sits where on a flight, by traveller; what was sold is named until something else is."""
+        sold = {one.passenger_id: one.seat for one in self.items if one.seat and one.flight_id == flight_id}
+        return sold | {who: seat for flight, who, seat in self.named if flight == flight_id}
 
     @property
     def is_named(self) -> bool:

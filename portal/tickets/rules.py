@@ -125,7 +125,7 @@ def _legs(view: BookingView, flights: Sequence[FlightView]) -> tuple[Leg, ...]:
 
 
 def _seats(view: BookingView, flight: FlightView) -> tuple[str, ...]:
-    chosen = {item.passenger_id: item.seat for item in view.items if item.seat and item.flight_id == flight.id}
+    chosen = view.seats_on(flight.id)
     return tuple(seat for one in view.active_passengers if (seat := chosen.get(one.id)))
 
 
