@@ -23,6 +23,7 @@ from portal.kit.i18n import ngettext
 from portal.kit.validation import nested, parse
 from portal.kit.web import Notice, Request, errors_by_field, page, render, see_other
 from portal.seats.errors import SeatNotAllowed
+from portal.seats.queries import liked
 
 TOO_LATE_FOR_A_SEAT = (SeatTaken, SeatUnknown, SeatNotAllowed, errors.NoSeatLeft, Busy)
 
@@ -185,7 +186,9 @@ def _seats_page(
     with db.reading() as session:
         flights = [one for one in desk.view.flights if any(flight == one.id for _who, flight in picks)]
         plans = {one.id: seat_plan(session, one.id).cabin(desk.piece(one.id).cabin) for one in flights}
-    aboard = [told.aboard(desk, one, plan, picks, chosen) for one in flights if (plan := plans[one.id]) is not None]
+        wish = liked(session, desk.view)
+    known = [(one, plan) for one in flights if (plan := plans[one.id]) is not None]
+    aboard = [told.aboard(desk, one, plan, picks, chosen, wish) for one, plan in known]
     return render(
         request,
         "checkin/seats.html",

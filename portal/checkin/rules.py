@@ -6,7 +6,7 @@ The window is booking's (TRADE: 24 hours to 60 minutes before departure); an inf
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -23,6 +23,7 @@ from portal.flights.rules import CabinPlan, Seat, suggest
 from portal.kit import i18n
 from portal.kit.errors import FieldError
 from portal.kit.i18n import gettext as _
+from portal.seats.rules import NOTHING_LIKED, Liked, seat_problem, seating_order, turned
 
 BOARDING_MINUTES = 40
 GATE_CLOSES_MINUTES = 15
@@ -252,18 +253,42 @@ def countries(locale: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((one for one in states if one[0] not in NO_STATE), key=lambda one: one[1]))
 
 
-def seats_together(cabin: CabinPlan, count: int, *, taken: Collection[str] = ()) -> list[Seat] | None:
-    """Return so many free seats side by side, or as near as can be, not by an exit while others are free; or None."""
+def seats_together(
+    cabin: CabinPlan, count: int, *, taken: Collection[str] = (), wish: Liked = NOTHING_LIKED
+) -> list[Seat] | None:
+    """Return so many free seats side by side, or as near as can be, not by an exit while others are free; or None.
+
+    Of equally near ones those with a seat as `wish` likes it, then those with none in the middle.
+    """
+
+    def cost(seat: Seat) -> int:
+        unlike = wish.seat is not None and wish.seat not in seat.features
+        return 2 * count * unlike + ("middle" in seat.features)
 
     def find(*, by_exit: bool) -> list[Seat] | None:
         return suggest(
             cabin,
             count,
             may=lambda seat: seat.name not in taken and (by_exit or "exit" not in seat.features),
-            cost=lambda seat: int("middle" in seat.features),
+            cost=cost,
         )
 
     return (find(by_exit=False) or find(by_exit=True)) if count else []
+
+
+def seats_for(
+    cabin: CabinPlan, people: Sequence[PassengerView], *, taken: Collection[str] = (), wish: Liked = NOTHING_LIKED
+) -> dict[UUID, Seat]:
+    """Return a seat for each of these people, as `seats_together` finds them; nothing where the cabin is full."""
+    party = seating_order(people)
+    found = seats_together(cabin, len(party), taken=taken, wish=wish)
+    return {one.id: seat for one, seat in zip(party, turned(party, found, wish), strict=True)} if found else {}
+
+
+def may_keep(cabin: CabinPlan | None, one: PassengerView, name: str | None, view: BookingView) -> bool:
+    """True while this traveller may sit where they sit: who came to have an infant on the lap leaves the exit row."""
+    seat = next((seat for seat in cabin.seats if seat.name == name), None) if cabin else None
+    return seat is not None and seat_problem(one, seat, view) is None
 
 
 def masked(number: str) -> str:

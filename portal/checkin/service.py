@@ -13,7 +13,7 @@ from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,7 @@ from portal.booking.models import Booking
 from portal.booking.queries import booking_view
 from portal.booking.rules import may_manage, may_see
 from portal.booking.views import BookingView
-from portal.checkin import errors, queries, rules
+from portal.checkin import errors, queries, records, rules
 from portal.checkin.forms import Wish
 from portal.checkin.models import CheckIn, TravelDocument
 from portal.checkin.rules import CheckedIn, Desk, Document, Pick
@@ -33,56 +33,8 @@ from portal.kit.errors import FieldError, Forbidden
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
 from portal.seats.errors import SeatNotAllowed
-from portal.seats.rules import seat_problem, seating_order
-
-# The one counter of a flight's sequence numbers: whoever asks at the same moment waits for this row.
-NUMBERS = text(
-    """
-    insert into boardings (flight_id, last_sequence) values (:flight_id, :count)
-    on conflict (flight_id) do update set last_sequence = boardings.last_sequence + excluded.last_sequence
-    returning last_sequence
-    """
-)
-USE_COUPON = text(
-    """
-    update coupons set status = 'checked_in'
-    where ticket_number = :ticket and position = :position and status = 'open' returning position
-    """
-)
-OPEN_COUPON = text(
-    """
-    update coupons set status = 'open'
-    where ticket_number = :ticket and position = :position and status = 'checked_in' returning position
-    """
-)
-PRINT_SEAT = text("update check_ins set seat = :seat where flight_id = :flight_id and passenger_id = :who")
-# Whose seat is no longer the one on the pass that was mailed: chosen again, or moved by a swap of the aircraft.
-RESEATED = text(
-    """
-    with moved as (
-        select c.id, n.seat, p.booking_id from check_ins c join passengers p on p.id = c.passenger_id
-        join flights f on f.id = c.flight_id join bookings b on b.id = p.booking_id
-        join named_seats n on n.flight_id = c.flight_id and n.occupant = c.passenger_id and n.tentative_until is null
-        where c.boarded_at is null and f.status = 'scheduled' and b.contact_email is not null
-          and f.departure_at between now() - interval '1 day' and now() + interval '3 days'
-          and coalesce(f.estimated_departure_at, f.departure_at) > now()
-          and n.seat <> coalesce(c.told_seat, c.seat)
-        order by p.booking_id, c.id limit 200 for update of c skip locked
-    )
-    update check_ins c set told_seat = moved.seat from moved where c.id = moved.id
-    returning moved.booking_id, c.flight_id || ':' || c.sequence_number, moved.seat
-    """
-)
-TELL_SEATS = text("update check_ins set told_seat = seat where flight_id = :flight_id and passenger_id = :who")
-FORGET = text(
-    """
-    delete from travel_documents d using passengers p, bookings b
-    where p.id = d.passenger_id and b.id = p.booking_id and (b.status <> 'confirmed' or not exists (
-        select from booking_segments s join flights f on f.id = s.flight_id
-        where s.booking_id = b.id and f.arrival_at > :before))
-    returning d.passenger_id
-    """
-)
+from portal.seats.queries import liked
+from portal.seats.rules import seat_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +83,8 @@ def check_in(
 ) -> list[CheckedIn]:
     """Check in everybody of `wishes`, and the infants of the adults among them, all or nobody; again changes nothing.
 
-    A seat that is wished for replaces the one they had, free of charge; who has none gets one, parties together. Raises
+    A seat that is wished for replaces the one they had, free of charge; who has none gets one, parties together and as
+    the account likes it. So does who may not have theirs any more, as by an exit with an infant on the lap. Raises
     UnknownBooking, CheckInClosed, PartySplit, DocumentsMissing, SeatNotAllowed, SeatTaken, SeatUnknown, NoSeatLeft,
     Busy.
     """
@@ -208,7 +161,7 @@ def _numbered(
     rows = []
     for flight_id in sorted({flight for _who, flight in fresh}):
         people = [who for who, flight in fresh if flight == flight_id]
-        last = session.scalars(NUMBERS, {"flight_id": flight_id, "count": len(people)}).one()
+        last = session.scalars(records.NUMBERS, {"flight_id": flight_id, "count": len(people)}).one()
         for number, who in enumerate(people, last - len(people) + 1):
             coupon = desk.coupons[who, flight_id]
             _use(session, coupon)
@@ -229,7 +182,7 @@ def _numbered(
 
 def _use(session: Session, coupon: rules.Coupon) -> None:
     values = {"ticket": coupon.ticket_number, "position": coupon.position}
-    if session.scalar(USE_COUPON, values) is None:
+    if session.scalar(records.USE_COUPON, values) is None:
         raise errors.CheckInClosed(_("The ticket for this flight is no longer good."))
 
 
@@ -243,7 +196,8 @@ def _seat(session: Session, desk: Desk, asked: Mapping[Pick, Wish], fresh: Seque
         choose(session, holder=desk.view.id, choices=choices)
         _seat_the_rest(session, desk, flight_id, [who for who, flight in fresh if flight == flight_id])
     for (flight_id, who), seat in seats_of(session, desk.view.id).items():
-        session.execute(PRINT_SEAT, {"seat": seat, "flight_id": flight_id, "who": who})
+        for statement in (records.PRINT_SEAT, records.MOVE_EXTRA):
+            session.execute(statement, {"seat": seat, "flight_id": flight_id, "who": who})
 
 
 def _check_exit(session: Session, desk: Desk, flight_id: int, people: Mapping[UUID, str]) -> None:
@@ -256,25 +210,21 @@ def _check_exit(session: Session, desk: Desk, flight_id: int, people: Mapping[UU
 
 
 def _seat_the_rest(session: Session, desk: Desk, flight_id: int, people: Sequence[UUID]) -> None:
-    seated = seats_of(session, desk.view.id)
-    bare = [
-        one
-        for who in people
-        if (flight_id, who) not in seated and (one := desk.passenger(who)) is not None and one.takes_seat
-    ]
+    """Seat who has no seat, or one that they may not have any more."""
+    seated, cabin = seats_of(session, desk.view.id), seat_plan(session, flight_id).cabin(desk.piece(flight_id).cabin)
+    party = [one for who in people if (one := desk.passenger(who)) is not None and one.takes_seat]
+    bare = [one for one in party if not rules.may_keep(cabin, one, seated.get((flight_id, one.id)), desk.view)]
     if not bare:
         return
-    cabin = seat_plan(session, flight_id).cabin(desk.piece(flight_id).cabin)
-    found = rules.seats_together(cabin, len(bare)) if cabin else None
-    pairs = list(zip(found or (), seating_order(bare), strict=bool(found)))
-    if not found or any(seat_problem(one, seat, desk.view) for seat, one in pairs):
+    found = rules.seats_for(cabin, bare, wish=liked(session, desk.view)) if cabin else {}
+    if not found or any(seat_problem(one, found[one.id], desk.view) for one in bare):
         raise errors.NoSeatLeft(_("Please come to our desk at the airport: we find you a seat there."))
-    choose(session, holder=desk.view.id, choices=[SeatChoice(flight_id, seat.name, one.id) for seat, one in pairs])
+    choose(session, holder=desk.view.id, choices=[SeatChoice(flight_id, found[one.id].name, one.id) for one in bare])
 
 
 def _tell(session: Session, desk: Desk, made: Sequence[Mapping[str, Any]], actor_id: UUID | None) -> None:
     for row in made:
-        session.execute(TELL_SEATS, {"flight_id": row["flight_id"], "who": row["passenger_id"]})
+        session.execute(records.TELL_SEATS, {"flight_id": row["flight_id"], "who": row["passenger_id"]})
     numbers = sorted(f"{row['flight_id']}:{row['sequence_number']}" for row in made)
     audit.record(session, "checkin.done", "booking", desk.view.reference, actor_id=actor_id, after={"passes": numbers})
     outbox.post(session, "checkin.done", key=numbers[0], queue="mail", bookingId=str(desk.view.id), passes=numbers)
@@ -283,7 +233,7 @@ def _tell(session: Session, desk: Desk, made: Sequence[Mapping[str, Any]], actor
 def tell_reseated(session: Session) -> int:
     """Post a letter with the new passes for each booking whose seats are others than on its mailed ones; how many."""
     moved: dict[UUID, list[tuple[str, str]]] = {}
-    for booking_id, number, seat in session.execute(RESEATED):
+    for booking_id, number, seat in session.execute(records.RESEATED):
         moved.setdefault(booking_id, []).append((number, seat))
     for booking_id, rows in moved.items():
         numbers = sorted(number for number, _seat in rows)
@@ -332,12 +282,12 @@ def _take_back(session: Session, made: CheckedIn) -> None:
     gone = delete(CheckIn).where(CheckIn.id == made.id, CheckIn.boarded_at.is_(None)).returning(CheckIn.id)
     if session.scalar(gone) is None:
         raise errors.AlreadyBoarded()
-    session.execute(OPEN_COUPON, {"ticket": made.ticket_number, "position": made.coupon_position})
+    session.execute(records.OPEN_COUPON, {"ticket": made.ticket_number, "position": made.coupon_position})
 
 
 def forget_documents(session: Session, *, before: datetime) -> int:
     """Erase the documents of whoever's last flight landed before then, or who does not fly; returns how many."""
-    return len(session.execute(FORGET, {"before": before}).all())
+    return len(session.execute(records.FORGET, {"before": before}).all())
 
 
 def passes_pdf(passes: Sequence[BoardingPass], view: BookingView, settings: Settings) -> mail.File:

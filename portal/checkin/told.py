@@ -21,7 +21,7 @@ from portal.flights.rules import CabinPlan, Seat
 from portal.kit import i18n
 from portal.kit.i18n import gettext as _
 from portal.kit.i18n import ngettext
-from portal.seats.rules import seat_problem, seating_order
+from portal.seats.rules import NOTHING_LIKED, Liked, seat_problem
 
 LONGEST_ON_STUB = 24
 
@@ -253,15 +253,23 @@ def _known(desk: Desk, who: UUID) -> str:
 
 
 def aboard(
-    desk: Desk, flight: FlightView, cabin: CabinPlan, picks: Sequence[Pick], chosen: Mapping[str, str]
+    desk: Desk,
+    flight: FlightView,
+    cabin: CabinPlan,
+    picks: Sequence[Pick],
+    chosen: Mapping[str, str],
+    wish: Liked = NOTHING_LIKED,
 ) -> Aboard:
-    """Return the cabin with each traveller's choice: as on the form, else as they have it, else as suggested."""
+    """Return the cabin with each traveller's choice: as on the form, else as they have it, else as suggested.
+
+    What is suggested is as `wish` likes it, where the party does not sit further apart for it.
+    """
     people = [
         one
         for who, flight_id in picks
         if flight_id == flight.id and (one := desk.passenger(who)) is not None and one.takes_seat
     ]
-    so_far = _so_far(desk, flight, cabin, people, chosen)
+    so_far = _so_far(desk, flight, cabin, people, chosen, wish)
     places = tuple(
         Place(
             one, seat_field(one.id, flight), so_far.get(one.id, ""), _free(desk, cabin, one, so_far), _infant(desk, one)
@@ -272,14 +280,20 @@ def aboard(
 
 
 def _so_far(
-    desk: Desk, flight: FlightView, cabin: CabinPlan, people: Sequence[PassengerView], chosen: Mapping[str, str]
+    desk: Desk,
+    flight: FlightView,
+    cabin: CabinPlan,
+    people: Sequence[PassengerView],
+    chosen: Mapping[str, str],
+    wish: Liked,
 ) -> dict[UUID, str]:
     have = {one.id: chosen.get(seat_field(one.id, flight)) or desk.seats.get((flight.id, one.id)) for one in people}
     free = {seat.name for seat in cabin.seats if not seat.taken or seat.holder == desk.view.id}
-    kept = {who: seat for who, seat in have.items() if seat in free}
-    bare = [one for one in seating_order(people) if one.id not in kept]
-    found = rules.seats_together(cabin, len(bare), taken=set(kept.values())) or ()
-    return {**kept, **{one.id: seat.name for one, seat in zip(bare, found, strict=False)}}
+    fits = {one.id: rules.may_keep(cabin, one, have[one.id], desk.view) for one in people}
+    kept = {who: seat for who, seat in have.items() if seat in free and fits[who]}
+    bare = [one for one in people if one.id not in kept]
+    found = rules.seats_for(cabin, bare, taken=set(kept.values()), wish=wish)
+    return {**kept, **{who: seat.name for who, seat in found.items()}}
 
 
 def _free(

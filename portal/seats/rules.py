@@ -238,11 +238,11 @@ def together(
         return UNLIKED * unlike + 2 * seat_price(prices, seat, cabin.cabin, term) + ("middle" in seat.features)
 
     found = suggest(free, len(people), may=lambda seat: "exit" not in seat.features, cost=cost)
-    return {one.id: seat for one, seat in zip(people, _turned(people, found, wish), strict=True)} if found else {}
+    return {one.id: seat for one, seat in zip(people, turned(people, found, wish), strict=True)} if found else {}
 
 
-def _turned(people: Sequence[PassengerView], found: list[Seat], wish: Liked) -> list[Seat]:
-    """Let the party sit down from the other side where that gives whose wish it is the seat they like."""
+def turned(people: Sequence[PassengerView], found: list[Seat], wish: Liked) -> list[Seat]:
+    """Return the seats in turn: from the other side where that gives whose wish it is the seat they like."""
     at = next((nth for nth, one in enumerate(people) if one.id == wish.passenger_id), None)
     if at is None or wish.seat in found[at].features or wish.seat not in found[-1 - at].features:
         return found
