@@ -193,10 +193,9 @@ def reset_password(request: Request, body: Reset) -> Response:
 def change_password(request: Request, body: PasswordChange) -> Response:
     """Set a new password; every other browser and program of the account is signed out, this one goes on."""
     viewer = request.require()
-    credentials.count_proof(request.settings, viewer.id)
     claims = read_access_token(request.settings, bearer(request) or "", clock.now())
     family = claims.family if claims else None
-    with db.writing() as session:
+    with guard.proving(request), db.writing() as session:
         known = (body.current_password, body.new_password)
         credentials.change(session, request.settings, viewer.id, *known, but_family=family)
     return Response(status_code=204)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,7 +22,9 @@ from portal.accounts import passwords, queries, rules, service
 from portal.accounts.errors import AddressTaken, LinkRefused, WrongPassword
 from portal.accounts.forms import Registration
 from portal.accounts.models import PendingAccount, User
-from portal.kit import audit, backoff, clock, limits, outbox, signing
+from portal.factors import service as factors
+from portal.factors.errors import OfferLapsed
+from portal.kit import audit, clock, limits, outbox, signing
 from portal.kit.errors import FieldError, Invalid, TooMany
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
@@ -199,12 +202,6 @@ def prove(session: Session, user_id: UUID, password: str) -> int:
     return int(row.credentials_version)
 
 
-def count_proof(settings: Settings, user_id: UUID) -> None:
-    """Count one typing of the own password by who is signed in: a stolen browser guesses, too. Raises TooMany."""
-    limits.check(settings, "sign-in", f"proof {user_id}")
-    backoff.check(settings, "account", f"proof {user_id}")
-
-
 def _set_password(session: Session, settings: Settings, person: queries.Known, version: int, password: str) -> None:
     _refuse_weak(password, [person.email, person.name, settings.email_from_name], "newPassword")
     now = clock.now()
@@ -267,12 +264,16 @@ def change_address(session: Session, settings: Settings, token: str) -> str:
     return str(email)
 
 
-def unlock(settings: Settings, token: str, *, caller: str) -> str:
-    """Let the account be signed in to again at once after too many wrong guesses; returns its address.
+def unlock(session: Session, settings: Settings, token: str, *, caller: str) -> str:
+    """Let the account be signed in to again at once after too many wrong guesses, once; returns its address.
 
-    Raises LinkRefused.
+    Raises LinkRefused: whoever gets hold of a used link must not guess on without end.
     """
     email = str(_read(settings, UNLOCK, token)[0])
+    try:
+        factors.spend(session, f"{UNLOCK} {token}", timedelta(seconds=LASTS[UNLOCK]))
+    except OfferLapsed:
+        raise LinkRefused(_("Each link opens an account once.")) from None
     service.forgive_guesses(settings, email, caller=caller)
     return email
 

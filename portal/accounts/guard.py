@@ -6,12 +6,15 @@ elsewhere does not make it wait.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from starlette.responses import Response
 
 from portal.accounts import queries, rules, service
-from portal.accounts.errors import WrongCredentials
+from portal.accounts.errors import WrongCredentials, WrongPassword
 from portal.accounts.forms import Credentials
-from portal.kit import db, ids, limits, signing
+from portal.kit import backoff, db, ids, limits, signing
 from portal.kit.web import Request
 
 KNOWN, MOST_ACCOUNTS = "known-browser", 5
@@ -26,6 +29,26 @@ def identify(request: Request, wish: Credentials) -> queries.Known:
     if person is None:
         raise WrongCredentials()
     return person
+
+
+@contextmanager
+def proving(request: Request) -> Iterator[None]:
+    """Count one typing of the own password by who is signed in: a stolen browser guesses, too. The tenth wrong one is
+    told to the account's owner, and from then on each waits longer. Raises TooMany, and Unavailable.
+    """
+    viewer, settings = request.require(), request.settings
+    who = f"proof {viewer.id}"
+    limits.check(settings, "sign-in", who)
+    backoff.check(settings, "account", who)
+    try:
+        yield
+    except WrongPassword:
+        if backoff.failed(settings, "account", who):
+            with db.writing() as session:
+                service.notice(session, viewer.id, "locked_out")
+        raise
+    limits.forgive(settings, "sign-in", who)
+    backoff.forgive(settings, "account", who)
 
 
 def _known_to(request: Request, email: str) -> str:

@@ -48,6 +48,9 @@ def leave(request: Request) -> Response:
         raise NotFound()
     limits.check(settings, "provider", limits.caller(request.scope))
     after, wish = local(request.query_params.get("next", "")), _wish(request)
+    if wish == CONNECT and not _from_our_page(request):
+        why = _("Please connect your account from this page: then we know that it is you who wants it.")
+        return _home_of(request, CONNECT, "", Notice("info", why))
     try:
         url, ticket = oidc.begin(settings, _back(request), again=wish == CONFIRM)
     except (ProviderAway, ProviderRefused) as no:
@@ -66,6 +69,12 @@ def _wish(request: Request) -> str:
         return CONFIRM
     request.fresh()
     return CONNECT
+
+
+def _from_our_page(request: Request) -> bool:
+    """A link of another site must not connect an account: it could be the one that its author is signed in to there."""
+    viewer_id, word = request.viewer_id, request.query_params.get("connecting", "")
+    return viewer_id is not None and factors.may_connect(request.settings, viewer_id, word)
 
 
 def _back(request: Request) -> str:

@@ -177,8 +177,7 @@ def change_password(request: Request) -> Response:
         wish = parse(
             PasswordChange, nested({name: fields.get(name, "") for name in ("currentPassword", "newPassword")})
         )
-        credentials.count_proof(request.settings, viewer.id)
-        with db.writing() as session:
+        with guard.proving(request), db.writing() as session:
             word = entrance.word(request)
             known = (wish.current_password, wish.new_password)
             credentials.change(session, request.settings, viewer.id, *known, but_word=word)
@@ -214,8 +213,7 @@ def change_email(request: Request) -> Response:
     viewer, typed = request.require(), str(request.fields.get("email", ""))
     try:
         wish = parse(AddressChange, nested(request.fields))
-        credentials.count_proof(request.settings, viewer.id)
-        with db.writing() as session:
+        with guard.proving(request), db.writing() as session:
             credentials.ask_address(session, request.settings, viewer.id, wish.email, wish.password)
     except (Invalid, WrongPassword) as no:
         return _email_page(request, typed, dict(errors_by_field(no)) or {"password": f"{no.title}."}, 422)
@@ -285,7 +283,8 @@ def unlock_form(request: Request) -> Response:
 def unlock(request: Request) -> Response:
     """Open the account for this browser: what strangers guess elsewhere does not hold it up any more."""
     try:
-        email = credentials.unlock(request.settings, _token(request), caller=_caller(request))
+        with db.writing() as session:
+            email = credentials.unlock(session, request.settings, _token(request), caller=_caller(request))
     except LinkRefused as no:
         return _over(request, no, "/account/forgot-password", _("Choose a new password"))
     response = see_other(request, "/account/sign-in", Notice("good", _("You can sign in again at once.")))

@@ -36,9 +36,11 @@ def overview(request: Request) -> Response:
 
 
 def _overview(request: Request, errors: Any, status: int) -> Response:
+    viewer = request.require()
     with db.reading() as session:
-        have = queries.of(session, request.require().id)
+        have = queries.of(session, viewer.id)
     shown = {"have": have, "errors": errors, "home": rules.home(request.settings.base_url)}
+    shown["connecting"] = service.connecting(request.settings, viewer.id)
     provider = request.settings.oidc_name or request.settings.oidc_issuer
     return render(
         request, "factors/overview.html", status=status, dealt=rules.RECOVERY_CODES, provider=provider, **shown

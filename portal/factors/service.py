@@ -25,10 +25,10 @@ from portal.factors.models import (
     RememberedBrowser,
     SpentChallenge,
 )
-from portal.kit import audit, clock, ids, limits, outbox, signing
+from portal.kit import audit, backoff, clock, ids, limits, outbox, signing
 from portal.kit.settings import Settings
 
-SECRET, OFFER = "authenticator", "authenticator-offer"
+SECRET, OFFER, CONNECTING = "authenticator", "authenticator-offer", "connect-elsewhere"
 
 
 def required(session: Session, user_id: UUID) -> bool:
@@ -40,6 +40,7 @@ def verify(session: Session, settings: Settings, user_id: UUID, code: str) -> bo
     """True, once, for a code of the account's app or one of its unused recovery codes; commit what this writes.
 
     Counts the guess first: raises TooMany beyond ten in a quarter of an hour, Unavailable while none can be counted.
+    The tenth wrong one is told to the account's owner: whoever comes so far has the password.
     """
     count_guess(settings, user_id)
     typed = rules.plain(code)
@@ -48,7 +49,13 @@ def verify(session: Session, settings: Settings, user_id: UUID, code: str) -> bo
     )
     if right:
         forgive(settings, user_id)
+    elif backoff.failed(settings, "account", _guesses(user_id)):
+        tell(session, user_id, "locked_out")
     return right
+
+
+def _guesses(user_id: UUID) -> str:
+    return f"code {user_id}"
 
 
 def count_guess(settings: Settings, user_id: UUID) -> None:
@@ -61,6 +68,7 @@ def forgive(settings: Settings, user_id: UUID) -> None:
     """Forget the wrong guesses of somebody who guessed right."""
     limits.forgive(settings, "second-step", str(user_id))
     limits.forgive(settings, "second-step-day", str(user_id))
+    backoff.forgive(settings, "account", _guesses(user_id))
 
 
 def _use_step(session: Session, settings: Settings, user_id: UUID, code: str) -> bool:
@@ -253,6 +261,19 @@ def forget(session: Session, user_id: UUID, browser_id: UUID | None = None) -> N
 
 
 # ── accounts elsewhere ────────────────────────────────────────────────────────────────────────────────────
+
+
+def connecting(settings: Settings, user_id: UUID) -> str:
+    """Return the word by which the account's own page begins to connect another: no other site knows it."""
+    return signing.seal(settings, CONNECTING, str(user_id))
+
+
+def may_connect(settings: Settings, user_id: UUID, word: str) -> bool:
+    """True for the word of this account's own page, within the hour."""
+    try:
+        return bool(signing.unseal(settings, CONNECTING, word, max_age_seconds=3600) == str(user_id))
+    except ValueError:
+        return False
 
 
 def linked(session: Session, issuer: str, subject: str) -> UUID | None:

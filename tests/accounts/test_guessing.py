@@ -20,6 +20,7 @@ from portal.kit.errors import TooMany, Unavailable
 from portal.kit.settings import Settings
 from tests import people
 from tests.accounts.test_letters import inbox, link, work_off
+from tests.factors.conftest import Person
 
 LOGIN = {"email": "robin@example.com", "password": people.PASSWORD}
 WRONG = {**LOGIN, "password": "a wrong guess"}
@@ -108,6 +109,16 @@ def test_the_mailed_link_opens_the_account_for_its_owners_browser(strict: TestCl
     assert own.post("/account/sign-in", data=LOGIN).status_code == 303
 
 
+def test_the_link_that_opens_an_account_does_so_once(strict: TestClient, limited: Settings) -> None:
+    """Else whoever finds a used one in a mailbox guesses ten at a time for a whole day."""
+    token, thief = credentials.link(limited, credentials.UNLOCK, "robin@example.com"), stranger(limited)
+    assert thief.post("/account/unlock", data={"token": token}).status_code == 303
+    thief.cookies.clear()
+    guess(thief, 10)
+    assert thief.post("/account/unlock", data={"token": token}).status_code == 410
+    assert guess(thief, 1) == [429]
+
+
 def test_an_unknown_address_is_held_up_alike_and_nobody_is_written_to(strict: TestClient, limited: Settings) -> None:
     assert guess(stranger(limited), 12, "nobody@example.com") == [422] * 10 + [429] * 2
     work_off(limited)
@@ -128,6 +139,40 @@ def test_proofs_of_who_is_signed_in_are_counted_too(strict: TestClient) -> None:
     wish = {"email": "new@example.com", "password": "a wrong guess"}
     statuses = [strict.post("/account/email", data=wish).status_code for _ in range(11)]
     assert statuses == [422] * 10 + [429]
+    assert told() == ["locked_out"]
+
+
+def test_waiting_lets_a_stolen_browser_guess_one_by_one_and_not_ten_at_a_time(
+    strict: TestClient, limited: Settings
+) -> None:
+    strict.post("/account/sign-in", data=LOGIN)
+    wish = {"email": "new@example.com", "password": "a wrong guess"}
+    for _ in range(10):
+        strict.post("/account/email", data=wish)
+    let_waits_pass(limited)
+    assert [strict.post("/account/email", data=wish).status_code for _ in range(2)] == [422, 429]
+    let_waits_pass(limited)
+    assert strict.post("/account/email", data={**wish, "password": people.PASSWORD}).status_code == 303
+    assert strict.post("/account/email", data=wish).status_code == 422
+
+
+def test_ten_wrong_codes_are_told_to_the_owner_once(strict: TestClient, limited: Settings) -> None:
+    """Whoever guesses codes has the password."""
+    thief = Person(strict)
+    thief.password()
+    thief.enrol()
+    for _ in range(12):
+        thief.leave()
+        let_waits_pass(limited)
+        thief.password()
+        thief.second("000000")
+    assert told() == ["factor_added", "locked_out"]
+
+
+def told() -> list[str]:
+    with db.reading() as session:
+        found = select(outbox.Letter.payload).where(outbox.Letter.kind == "mail.account_notice")
+        return [one["kind"] for one in session.scalars(found.order_by(outbox.Letter.id))]
 
 
 # ── nothing tells who exists ──────────────────────────────────────────────────────────────────────────────

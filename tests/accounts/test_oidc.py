@@ -104,12 +104,19 @@ def away_and_back(client: TestClient, after: str = "", wish: str = "") -> Any:
 
 def returned(client: TestClient, after: str = "", wish: str = "") -> str:
     """Go to the provider; returns the address that it sends the browser back to, not yet opened."""
-    left = client.get(LEAVE, params={name: text for name, text in (("next", after), ("for", wish)) if text})
+    asked = {"next": after, "for": wish, "connecting": connecting(client)}
+    left = client.get(LEAVE, params={name: text for name, text in asked.items() if text})
     assert left.status_code == 303, left.text
     url = left.headers["location"]
     sent = requests.get(url, allow_redirects=False, timeout=5)
     assert sent.is_redirect, sent.text
     return sent.headers["location"]
+
+
+def connecting(client: TestClient) -> str:
+    """The word of the button that connects another account, on the page of who is signed in."""
+    found = re.search(r"provider\?connecting=([^\"]+)", client.get("/account/security/second-step").text)
+    return found[1] if found else ""
 
 
 def known(client: TestClient) -> bool:
@@ -321,6 +328,26 @@ def test_connecting_asks_for_proof_and_takes_nobody_elses(browser: TestClient, p
     assert count(Identity) == 1
     with clock.shifted(timedelta(minutes=11)):
         assert browser.get(LEAVE).headers["location"].startswith("/account/confirm")
+
+
+def test_another_sites_link_connects_nothing(browser: TestClient, provider: Provider) -> None:
+    """Its author would have signed the victim's browser in at the provider as themselves, and then in here."""
+    join(browser)
+    Person(browser).password()
+    theirs = connecting(browser)
+    for query in ("", "?connecting=x", "?next=/account/security/second-step"):
+        assert browser.get(f"{LEAVE}{query}").headers["location"] == "/account/security/second-step"
+    assert "connect your account from this page" in browser.get("/account/security/second-step").text
+    browser.post("/account/sign-out")
+    join(browser, "lee@example.com")
+    Person(browser, "lee@example.com").password()
+    assert browser.get(f"{LEAVE}?connecting={theirs}").headers["location"] == "/account/security/second-step"
+    mine = connecting(browser)
+    assert urlsplit(browser.get(f"{LEAVE}?connecting={mine}").headers["location"]).path == "/authorize"
+    with clock.shifted(timedelta(minutes=61)):
+        Person(browser, "lee@example.com").password()
+        assert browser.get(f"{LEAVE}?connecting={mine}").headers["location"] == "/account/security/second-step"
+    assert count(Identity) == 0
 
 
 def test_it_is_proof_when_it_was_shown_there_just_now(browser: TestClient, provider: Provider) -> None:
