@@ -223,13 +223,14 @@ def _forget_old_cookie(request: Request, session: Session) -> None:
 
 
 def sign_out(request: Request) -> Response:
-    """End this browser's sign-in here and in the database."""
+    """End this browser's sign-in here and in the database, and what it may do with bookings: others may come next."""
     kept = word(request)
     if kept is not None:
         with db.writing() as session:
             service.sign_out(session, kept)
     response = see_other(request, "/", Notice("good", _("You are signed out.")))
     drop_cookie(request, response, "sign-in")
+    grants.forget(request, response)
     return response
 
 

@@ -70,6 +70,12 @@ def grant(request: StarletteRequest, response: Response, reference: str, level: 
     response.set_cookie(COOKIE, sealed, max_age=MAX_AGE, httponly=True, samesite="lax", secure=settings.secure_cookies)
 
 
+def forget(request: StarletteRequest, response: Response) -> None:
+    """Take all that was granted to this browser back from it."""
+    secure = request.app.state.settings.secure_cookies
+    response.delete_cookie(COOKIE, httponly=True, samesite="lax", secure=secure)
+
+
 def booking_token(settings: Settings, reference: str) -> str:
     """Return a bearer token with which a program may manage this one booking."""
     return TOKEN_MARK + signing.seal(settings, TOKEN_PURPOSE, reference)

@@ -55,6 +55,19 @@ def test_a_session_is_over_when_it_is_over(client: TestClient) -> None:
     assert not inside(thief)
 
 
+def test_who_comes_after_a_sign_out_cannot_touch_its_bookings(client: TestClient, settings: Settings) -> None:
+    """A computer that others use: the cookie that lets a browser manage what it bought goes with its owner."""
+    client.post("/account/sign-in", data=LOGIN)
+    chosen = {"offer": makers.offer(settings, makers.flight()).token, "key": "one-key-of-this-page"}
+    held = client.post("/book", data=chosen)
+    path = held.headers["location"]
+    assert client.get(path).status_code == 200
+    client.post("/account/sign-out")
+    assert client.get(path).status_code == 404
+    client.post("/account/sign-in", data=LOGIN)
+    assert client.get(path).status_code == 200
+
+
 def test_a_forged_session_is_none(client: TestClient, settings: Settings) -> None:
     client.post("/account/sign-in", data=LOGIN)
     real = client.cookies["sign-in"]
