@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 
 from portal.booking import reckoning, rules
@@ -11,20 +13,46 @@ from portal.kit.i18n import gettext as _
 ACTIONS = ("pay", "extend", "cancel", "change", "selectSeats", "checkIn", "correct")
 
 
-def available_actions(view: BookingView, now: datetime) -> dict[str, str | None]:
+@dataclass(frozen=True, slots=True)
+class Freed:
+    """The directions that open changes by the carrier free: all money back, or other flights at no cost."""
+
+    cancel: Collection[int] = ()
+    change: Collection[int] = ()
+
+
+NOTHING_FREED = Freed()
+
+
+def available_actions(view: BookingView, now: datetime, freed: Freed = NOTHING_FREED) -> dict[str, str | None]:
     """Return every action with None when it is open at `now`, or the reason why it is not, as a sentence.
 
     Buttons, `availableActions` and the refusals all say the same, because they all read this.
     """
-    return {action: _closed(view, action, now) for action in ACTIONS}
+    return {action: _closed(view, action, now, freed) for action in ACTIONS}
 
 
-def open_actions(view: BookingView, now: datetime) -> list[str]:
+def open_actions(view: BookingView, now: datetime, freed: Freed = NOTHING_FREED) -> list[str]:
     """Return the names of the actions that are open at `now`."""
-    return [action for action, reason in available_actions(view, now).items() if reason is None]
+    return [action for action, reason in available_actions(view, now, freed).items() if reason is None]
 
 
-def _closed(view: BookingView, action: str, now: datetime) -> str | None:
+def free_actions(view: BookingView, now: datetime, freed: Freed = NOTHING_FREED) -> dict[str, str]:
+    """Return by which rule, named as in a quote, `cancel` and `change` take nothing now; left out where they do.
+
+    A cancellation of all that is not flown, and a change of any direction that may be changed.
+    """
+    ahead = {piece.position for piece in view.active_slices if not piece.has_left(now)}
+    free, reasons = reckoning.is_free(view, now), available_actions(view, now, freed)
+    found = {
+        name: reckoning.rule_of(len(ahead & set(places)), len(ahead), free=free)
+        for name, places in (("cancel", freed.cancel), ("change", freed.change))
+        if reasons[name] is None
+    }
+    return {name: rule for name, rule in found.items() if rule != "conditions"}
+
+
+def _closed(view: BookingView, action: str, now: datetime, freed: Freed) -> str | None:
     status = view.status_at(now)
     if action == "selectSeats" and status == "held":
         return None
@@ -35,7 +63,7 @@ def _closed(view: BookingView, action: str, now: datetime) -> str | None:
             "held": _("This opens once the booking is paid."),
             "expired": _("The hold has run out; there is nothing to change."),
         }.get(status, _("This booking is cancelled."))
-    return _check_in_closed(view, now) if action == "checkIn" else _change_closed(view, action, now)
+    return _check_in_closed(view, now) if action == "checkIn" else _change_closed(view, action, now, freed)
 
 
 def _pay_closed(view: BookingView, action: str, status: str, now: datetime) -> str | None:
@@ -53,23 +81,27 @@ def _pay_closed(view: BookingView, action: str, status: str, now: datetime) -> s
     return None
 
 
-def _change_closed(view: BookingView, action: str, now: datetime) -> str | None:
+def _change_closed(view: BookingView, action: str, now: datetime, freed: Freed) -> str | None:
     ahead = [piece for piece in view.active_slices if not piece.has_left(now)]
     if not ahead:
         return _("Every flight of this booking has left.")
-    if action == "change" and not any(changeable(view, piece.position, now) for piece in ahead):
+    if action == "change" and not any(changeable(view, piece.position, now, freed) for piece in ahead):
         return _("This fare cannot be changed. It can be cancelled.")
     if action == "correct" and any(flight.departure_at - rules.CHECK_IN_OPENS <= now for flight in view.flights):
         return _("Check-in has opened. Please correct the name at the airport, with your passport.")
     return None
 
 
-def changeable(view: BookingView, position: int, now: datetime) -> bool:
-    """True when a direction can be flown by other flights: its fare allows it, or the 24-hour rule does."""
+def changeable(view: BookingView, position: int, now: datetime, freed: Freed = NOTHING_FREED) -> bool:
+    """True when a direction can be flown by other flights: its fare, the 24-hour rule or the carrier allows it."""
     piece = next((one for one in view.active_slices if one.position == position), None)
     if piece is None or piece.has_left(now):
         return False
-    return reckoning.is_free(view, now) or bool((piece.conditions.get("change") or {}).get("allowed"))
+    return (
+        position in freed.change
+        or reckoning.is_free(view, now)
+        or bool((piece.conditions.get("change") or {}).get("allowed"))
+    )
 
 
 def _check_in_closed(view: BookingView, now: datetime) -> str | None:

@@ -250,7 +250,11 @@ class SeatNamedOut(Wire):
 
 
 class BookingOut(Wire):
-    """A booking. `expiresAt` is set while it is held; `availableActions` are those open now."""
+    """A booking. `expiresAt` is set while it is held; `availableActions` are those open now.
+
+    `freeActions` says of cancel and change which take nothing now, and by which rule: within_24_hours of the purchase,
+    the carrier's own change, or carrier_in_part where that frees only some of the directions.
+    """
 
     reference: str
     status: Literal["held", "confirmed", "cancelled", "expired"]
@@ -263,20 +267,30 @@ class BookingOut(Wire):
     price_breakdown: tuple[PriceLineOut, ...]
     seats: tuple[SeatNamedOut, ...]
     available_actions: tuple[str, ...]
+    free_actions: dict[str, str]
     created_at: datetime
     confirmed_at: datetime | None
     booking_token: str | None = None
 
 
-def booking_wire(view: rules.BookingView, now: datetime, *, token: str | None = None) -> dict[str, Any]:
-    """Return the booking as the API tells it at `now`; `token` only in the answer to who made it as a guest."""
-    wire = _booking_out(view, now, token).wire()
+def booking_wire(
+    view: rules.BookingView,
+    now: datetime,
+    *,
+    token: str | None = None,
+    freed: actions.Freed = actions.NOTHING_FREED,
+) -> dict[str, Any]:
+    """Return the booking as the API tells it at `now`; `token` only in the answer to who made it as a guest.
+
+    `freed` is what open changes by the carrier make free.
+    """
+    wire = _booking_out(view, now, token, freed).wire()
     if token is None:
         del wire["bookingToken"]
     return wire
 
 
-def _booking_out(view: rules.BookingView, now: datetime, token: str | None) -> BookingOut:
+def _booking_out(view: rules.BookingView, now: datetime, token: str | None, freed: actions.Freed) -> BookingOut:
     status = view.status_at(now)
     due = view.balance_minor if status in ("held", "confirmed") else 0
     return BookingOut(
@@ -290,7 +304,8 @@ def _booking_out(view: rules.BookingView, now: datetime, token: str | None) -> B
         slices=tuple(_slice_out(piece) for piece in view.slices),
         price_breakdown=tuple(_line_out(line, view.currency) for line in view.charges),
         seats=tuple(_seats_out(view)),
-        available_actions=tuple(actions.open_actions(view, now)),
+        available_actions=tuple(actions.open_actions(view, now, freed)),
+        free_actions=actions.free_actions(view, now, freed),
         created_at=view.created_at.astimezone(UTC),
         confirmed_at=view.confirmed_at,
         booking_token=token,

@@ -154,7 +154,7 @@ def plan_cancellation(
     payload = {
         "passengers": [str(one.id) for one in travellers],
         "slices": [piece.position for piece in slices],
-        "rule": _rule(len(waived), len(slices), free=free),
+        "rule": reckoning.rule_of(len(waived), len(slices), free=free),
         "waived": waived,
         **_left(view, pairs, kept),
     }
@@ -165,12 +165,6 @@ def rest_lines(view: BookingView, piece: SliceView, kept: int) -> list[dict[str,
     """Return what goes back of a direction of which only the first `kept` flights were flown."""
     pairs = [(one, piece) for one in view.flying(piece.position)]
     return list(reckoning.rest(view, pairs, kept).lines)
-
-
-def _rule(waived: int, chosen: int, *, free: bool) -> str:
-    if waived == chosen:
-        return "carrier"
-    return "within_24_hours" if free else "carrier_in_part" if waived else "conditions"
 
 
 Pairs = Sequence[tuple[PassengerView, SliceView]]

@@ -64,6 +64,13 @@ def _left_behind(view: BookingView) -> list[datetime]:
     return [datetime.fromisoformat(one["departureAt"]) for one in before if "departureAt" in one]
 
 
+def rule_of(waived: int, chosen: int, *, free: bool) -> str:
+    """Return which rule decides on `chosen` directions, of which the carrier is at fault for `waived`."""
+    if waived and waived == chosen:
+        return "carrier"
+    return "within_24_hours" if free else "carrier_in_part" if waived else "conditions"
+
+
 def penalty_minor(conditions: Mapping[str, Any], term: str) -> int | None:
     """Return what a brand takes for a refund or change, for each traveller: None where it allows none."""
     kept = conditions.get(term) or {}

@@ -105,7 +105,8 @@ def choose_extras(request: Request, body: ExtrasIn) -> Response:
 def _booking(request: Request, view: BookingView) -> Response:
     with db.reading() as session:
         fresh = _mine(request, session, view.reference)
-    return JSONResponse(booking_wire(fresh, clock.now()), headers=PRIVATE)
+        freed = request.app.state.carrier_fault(session, view.id).freed
+    return JSONResponse(booking_wire(fresh, clock.now(), freed=freed), headers=PRIVATE)
 
 
 def _key(request: Request) -> str:

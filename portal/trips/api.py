@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
 from portal.booking import amending
+from portal.booking.actions import Freed
 from portal.booking.errors import (
     ActionClosed,
     AmendmentUnderWay,
@@ -59,8 +60,8 @@ def own(request: Request, query: ListQuery) -> Response:
     with db.reading() as session:
         rows = queries.own_references(session, viewer.id, limit=query.limit + 1, after=after)
         views = [booking_view(session, reference) for reference, _created, _id in rows[: query.limit]]
+        data = [booking_wire(view, now, freed=_freed(request, session, view)) for view in views if view is not None]
     more = _cursor(request.settings, viewer.id, rows[query.limit - 1]) if len(rows) > query.limit else None
-    data = [booking_wire(view, now) for view in views if view is not None]
     return JSONResponse({"data": data, "nextCursor": more}, headers=PRIVATE)
 
 
@@ -69,7 +70,13 @@ def one(request: Request, query: OneBooking) -> Response:
     """Return a booking to its owner, to staff, to its own token, or to who knows a traveller's family name."""
     with db.reading() as session:
         view = _seen(session, request, query.family_name)
-    return JSONResponse(booking_wire(view, clock.now()), headers=PRIVATE)
+        freed = _freed(request, session, view)
+    return JSONResponse(booking_wire(view, clock.now(), freed=freed), headers=PRIVATE)
+
+
+def _freed(request: Request, session: Session, view: BookingView) -> Freed:
+    fault: Fault = request.app.state.carrier_fault(session, view.id) if view.status == "confirmed" else Fault()
+    return fault.freed
 
 
 def _seen(session: Session, request: Request, family_name: str | None) -> BookingView:
@@ -228,9 +235,10 @@ def change_contact(request: Request, body: NewContact) -> Response:
         )
     with db.reading() as session:
         view = booking_view(session, found.reference)
+        freed = _freed(request, session, view) if view else Freed()
     if view is None:
         raise UnknownBooking()
-    return JSONResponse(booking_wire(view, clock.now()), headers=PRIVATE)
+    return JSONResponse(booking_wire(view, clock.now(), freed=freed), headers=PRIVATE)
 
 
 AT = "/api/bookings/{reference}"

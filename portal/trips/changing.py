@@ -43,7 +43,8 @@ def _typed(given: Any) -> dict[str, Any]:
 
 
 def _cancel_page(request: Request, view: BookingView, typed: Any, errors: Any, status: int) -> Response:
-    reason, fault = available_actions(view, clock.now())["cancel"], fault_of(request, view)
+    fault = fault_of(request, view)
+    reason = available_actions(view, clock.now(), fault.freed)["cancel"]
     slices = [piece for piece in view.active_slices if not piece.has_left(clock.now())]
     people = [one for one in view.active_passengers if any(one.flies(piece.position) for piece in slices)]
     shown = {"booking": view, "typed": typed, "errors": errors, "reason": reason, "slices": slices, "people": people}

@@ -131,7 +131,7 @@ def _shown(view: BookingView, now: datetime, *, mine: bool, fault: rules.Fault) 
         "waiting": waiting if waiting and paid and not waiting.has_lapsed(now) else None,
         "hold": _hold(view, now, mine=mine) if state == "held" else None,
         "go_on": _go_on(view) if state == "held" and mine else "",
-        "doors": told.doors(view, now) if mine else {},
+        "doors": told.doors(view, now, fault) if mine else {},
         "search_url": search_again(view),
         "mine": mine,
     }

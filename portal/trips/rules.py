@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
+from portal.booking.actions import Freed
 from portal.booking.views import SliceView
 from portal.kit.errors import FieldError, Invalid
 from portal.kit.i18n import gettext as _
@@ -54,6 +55,11 @@ class Fault:
     why: Mapping[int, str] = field(default_factory=dict)
     refund: frozenset[int] = frozenset()
     rebook: Mapping[int, tuple[date, date]] = field(default_factory=dict)
+
+    @property
+    def freed(self) -> Freed:
+        """What it opens and makes free, as booking's actions take it."""
+        return Freed(self.refund, self.rebook)
 
     def frees(self, piece: SliceView, cabin: str, days: Sequence[date]) -> bool:
         """True when that direction may be flown in that cabin by flights that leave on those days at no cost."""

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from portal.booking import reckoning
-from portal.booking.actions import available_actions, changeable
+from portal.booking.actions import available_actions, changeable, free_actions
 from portal.booking.views import AmendmentView, BookingView, ItemView, SliceView
 from portal.kit.i18n import gettext as _
 from portal.kit.i18n import price as shown_price
@@ -19,11 +19,12 @@ from portal.trips.rules import Fault
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A button of a part of the booking's page: where it leads, or why it is closed."""
+    """A button of a part of the booking's page: where it leads, or why it is closed; `note` where it costs nothing."""
 
     href: str
     label: str
     reason: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,15 @@ class Done:
     refund_minor: int
 
 
-def doors(view: BookingView, now: datetime) -> dict[str, Door]:
+def doors(view: BookingView, now: datetime, fault: Fault) -> dict[str, Door]:
     """Return the button of each action, open or with the reason why it is not."""
-    at, why = f"/bookings/{view.reference}", available_actions(view, now)
+    at, why = f"/bookings/{view.reference}", available_actions(view, now, fault.freed)
+    free = {name: free_words(rule) for name, rule in free_actions(view, now, fault.freed).items()}
     held = view.status == "held"
     seats = f"/book/{view.reference}/seats" if held else f"{at}/seats"
     return {
-        "change": Door(f"{at}/change", _("Change flights"), why["change"]),
-        "cancel": Door(f"{at}/cancel", _("Cancel"), why["cancel"]),
+        "change": Door(f"{at}/change", _("Change flights"), why["change"], free.get("change", "")),
+        "cancel": Door(f"{at}/cancel", _("Cancel"), why["cancel"], free.get("cancel", "")),
         "correct": Door(f"{at}/correct", _("Correct a name"), why["correct"]),
         "selectSeats": Door(seats, _("Choose seats"), why["selectSeats"]),
         "extras": Door(f"{at}/extras", _("Add bags and extras"), why["selectSeats"]),
@@ -71,9 +73,18 @@ def slice_doors(view: BookingView, piece: SliceView, now: datetime, fault: Fault
     return tuple(found)
 
 
+def free_words(rule: str) -> str:
+    """Return why cancelling or changing takes nothing now, by a rule's name."""
+    return {
+        "carrier": _("At no cost: the airline has changed your trip."),
+        "carrier_in_part": _("At no cost where the airline has changed your trip."),
+        "within_24_hours": _("At no cost within 24 hours of the purchase."),
+    }[rule]
+
+
 def may_change(view: BookingView, piece: SliceView, now: datetime, fault: Fault) -> bool:
     """True when a direction can be flown otherwise: its fare allows it, or the airline has changed it."""
-    return changeable(view, piece.position, now) or (piece.position in fault.rebook and not piece.has_left(now))
+    return changeable(view, piece.position, now, fault.freed)
 
 
 def fault_words(fault: Fault, freed: Collection[int], positions: Collection[int]) -> tuple[str, ...]:

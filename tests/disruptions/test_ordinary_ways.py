@@ -46,6 +46,45 @@ def test_a_cancelled_flight_frees_its_direction_and_those_after_it_even_before_a
     assert (fault(booking).refund, set(fault(booking).rebook)) == ({0, 1}, {0, 1})
 
 
+def test_a_program_is_told_which_actions_cost_nothing_now(
+    client: TestClient, settings: Settings, tokens: Tokens
+) -> None:
+    out, back = there_and_back()
+    booking = sold(settings, out, back, brand="Basic")
+
+    def told() -> tuple[bool, dict[str, str]]:
+        answer = client.get(f"/api/bookings/{booking.reference}", headers=tokens["staff"]).json()
+        return "change" in answer["availableActions"], answer["freeActions"]
+
+    assert told() == (False, {})
+    carry_out(back, "cancel")
+    assert told() == (True, {"cancel": "carrier_in_part", "change": "carrier_in_part"})
+    carry_out(out, "cancel")
+    assert told() == (True, {"cancel": "carrier", "change": "carrier"})
+
+
+def test_within_24_hours_of_the_purchase_a_program_is_told_so(
+    client: TestClient, settings: Settings, tokens: Tokens
+) -> None:
+    booking = sold(settings, makers.flight(), brand="Basic", days=0)
+    answer = client.get(f"/api/bookings/{booking.reference}", headers=tokens["staff"]).json()
+    assert answer["freeActions"] == {"cancel": "within_24_hours", "change": "within_24_hours"}
+
+
+def test_the_buttons_of_the_booking_say_that_they_cost_nothing(client: TestClient, settings: Settings) -> None:
+    flight = makers.flight()
+    booking = sold(settings, flight, brand="Basic")
+    at = mine(client, settings, booking)
+    before = client.get(at).text
+    assert "This fare cannot be changed" in before
+    assert "At no cost" not in before
+    tell(carry_out(flight, "cancel"))
+    page = client.get(at).text
+    assert "This fare cannot be changed" not in page
+    assert f'href="{at}/change" aria-describedby="free-change"' in page
+    assert page.count("At no cost: the airline has changed your trip.") == 2
+
+
 def test_a_delay_that_is_asked_about_frees_the_change_but_not_the_refund(settings: Settings, flight: Flight) -> None:
     booking = sold(settings, flight, brand="Basic")
     tell(carry_out(flight, "delay", minutes=95))
