@@ -184,6 +184,11 @@ def _plain(subject: str, sentence: str, button: str, path: str) -> Words:
     )
 
 
+def _key(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return by what an owner knows a key: its name, and how it begins."""
+    return {"name": f"“{facts.get('name', '')}”", "prefix": str(facts.get("prefix", ""))}
+
+
 # What changed → what its owner is told. Each is made in the reader's language, so each is a function.
 NOTICES: Mapping[str, Callable[[Mapping[str, Any]], Words]] = {
     "password_changed": lambda _facts: _plain(
@@ -238,15 +243,15 @@ NOTICES: Mapping[str, Callable[[Mapping[str, Any]], Words]] = {
         _("See your account's safety"),
         "/account/security",
     ),
-    "key_made": lambda _facts: _plain(
+    "key_made": lambda facts: _plain(
         _("An API key was made for your account"),
-        _("A program that has it may act for you, as far as the key allows."),
+        _("A program that has the key %(name)s (%(prefix)s…) may act for you, as far as the key allows.") % _key(facts),
         _("See your keys"),
         "/account/api-keys",
     ),
-    "key_revoked": lambda _facts: _plain(
+    "key_revoked": lambda facts: _plain(
         _("An API key was revoked"),
-        _("Programs that used it are refused from now on."),
+        _("Programs that used the key %(name)s (%(prefix)s…) are refused from now on.") % _key(facts),
         _("See your keys"),
         "/account/api-keys",
     ),

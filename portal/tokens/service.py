@@ -184,9 +184,9 @@ def _shown(row: ApiKey) -> dict[str, Any]:
 
 def _tell(session: Session, row: ApiKey, kind: str, action: str, **change: Any) -> None:
     audit.record(session, action, "api_key", row.id, actor_id=row.user_id, **change)
-    facts = {"name": row.name, "prefix": row.prefix}
-    said = f"{kind} {row.id}"
-    outbox.post(session, "mail.account_notice", key=said, userId=str(row.user_id), kind=kind, facts=facts)
+    facts = {"at": clock.now().isoformat(), "name": row.name, "prefix": row.prefix}
+    told: dict[str, Any] = {"userId": str(row.user_id), "kind": kind, "facts": facts}
+    outbox.post(session, "mail.account_notice", key=f"{kind} {row.id}", queue="mail", **told)
 
 
 def note_use(session: Session, key: queries.Key, caller: str) -> None:

@@ -19,6 +19,7 @@ from portal.kit.openapi import scope_of
 from portal.kit.settings import Settings
 from portal.tokens import rules
 from portal.tokens.models import ApiKey
+from tests.accounts.test_letters import inbox, text, work_off
 
 PASSWORD = "a quiet blue morning"
 WISH = {"name": "Nightly export", "scopes": ["profile:read"]}
@@ -226,6 +227,21 @@ def test_making_and_revoking_is_told_by_mail_and_in_the_trail_without_the_key(
     assert [one.action for one in told] == ["key.create", "key.revoke"]
     assert key["prefix"] in kept
     assert key["key"] not in kept
+
+
+def test_the_letters_name_the_key_and_when_it_was(
+    client: TestClient, robin: dict[str, str], settings: Settings
+) -> None:
+    """Who has twenty keys must know which one it was, and whether it was theirs."""
+    key = made(client, robin)
+    client.delete(f"/api/me/keys/{key['id']}", headers=robin)
+    work_off(settings)
+    for subject in ("An API key was made for your account", "An API key was revoked"):
+        (letter,) = [one for one in inbox(settings) if one["subject"] == subject]
+        for kind in ("plain", "html"):
+            said = " ".join(text(letter, kind).split())
+            assert f"the key “{key['name']}” ({key['prefix']}…)" in said
+        assert "When: " in text(letter)
 
 
 def test_a_key_loses_with_its_owners_role_what_the_role_gave(client: TestClient) -> None:
