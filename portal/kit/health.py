@@ -15,7 +15,7 @@ import re
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -188,6 +188,7 @@ CHECKS: Mapping[str, Check] = {
     "disk": _disk,
     "memory": _memory,
 }
+FROM_DATABASE = ("migrations", "jobs")
 
 
 class Asking:
@@ -200,8 +201,12 @@ class Asking:
 
     async def about(self, names: tuple[str, ...]) -> dict[str, Finding]:
         """Return how these parts are, all asked at once; takes no longer than LONGEST_SECONDS."""
-        found = await asyncio.gather(*(asyncio.shield(self._question(name)) for name in names))
-        return dict(zip(names, found, strict=True))
+        answers = await asyncio.gather(*(asyncio.shield(self._question(name)) for name in names))
+        found = dict(zip(names, answers, strict=True))
+        if "database" in found and found["database"].status != "healthy":
+            # Each answer ages by itself: what was read a moment before the database went is not believed any more.
+            return found | {name: _unasked(one) for name, one in found.items() if name in FROM_DATABASE}
+        return found
 
     def _question(self, name: str) -> asyncio.Task[Finding]:
         asked = self._asked.get(name)
@@ -217,6 +222,10 @@ class Asking:
             )
         now = time.monotonic()
         return Finding(found.status, found.why, found.facts, round((now - began) * 1000, 1), now)
+
+
+def _unasked(one: Finding) -> Finding:
+    return one if one.status != "healthy" else replace(one, status="degraded", why="unasked", facts={})
 
 
 def _careful(name: str, settings: Settings) -> Finding:
