@@ -127,9 +127,8 @@ def login(request: Request, body: Login) -> Response:
     _second_step(request, person, body.code)
     with db.writing() as session:
         service.renew_hash(session, person.id, body.password)
-        service.hold_still(session, person)
         address, agent = _place(request)
-        made = tokens.issue(session, person.id, person.role, request.settings, address=address, agent=agent)
+        made = service.begin_program(session, person, request.settings, address=address, agent=agent)
     return _pair(made)
 
 

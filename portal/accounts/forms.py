@@ -201,7 +201,7 @@ class Notifications(Wire):
 
     check_in: bool | None = Field(None, description="a reminder when check-in opens")
     fare_alerts: bool | None = Field(None, description="the drops that its fare alerts find")
-    new_sign_in: bool | None = Field(None, description="a letter when a browser signs in that it never used before")
+    new_sign_in: bool | None = Field(None, description="a letter when a browser or program new to it signs in")
 
 
 class PreferencesChange(Wire):

@@ -167,6 +167,7 @@ def notice(session: Session, settings: Settings, letter: Envelope) -> EmailMessa
 def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the facts that a person can make use of, as label and value."""
     told = [(_("What"), facts.get("name") or facts.get("label")), (_("Browser"), facts.get("device"))]
+    told.append((_("Program"), facts.get("program")))
     if facts.get("address"):
         told.append((_("From"), rules.place(str(facts["address"]))))
     if facts.get("at"):
@@ -212,6 +213,12 @@ NOTICES: Mapping[str, Callable[[Mapping[str, Any]], Words]] = {
         _("It is the first time that your account is used there."),
         _("See where you are signed in"),
         "/account/security",
+    ),
+    "new_program": lambda _facts: _plain(
+        _("A new program signed in to your account"),
+        _("It is the first time that this kind of program signs in there with your password."),
+        _("See your programs and keys"),
+        "/account/api-keys",
     ),
     "factor_added": lambda _facts: _plain(
         _("Signing in takes a second step now"),

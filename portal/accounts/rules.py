@@ -80,6 +80,12 @@ def device_name(agent: str) -> str:
     return browser or system or _("A browser that does not say its name")
 
 
+def program_name(agent: str) -> str:
+    """Return what a program that sends this User-Agent is called: `curl`; one that claims to be a browser, as that."""
+    first = "".join(one for one in agent if one.isprintable()).split("/")[0].split("(")[0].strip()[:60]
+    return device_name(agent) if first in ("", "Mozilla") else first
+
+
 def is_mobile(agent: str) -> bool:
     """True for the browser of a phone or a tablet."""
     return any(mark in agent for mark in ("iPhone", "iPad", "Android"))
@@ -112,6 +118,11 @@ def browser_mark(agent: str, address: str) -> str:
     browser = next((name for mark, name in BROWSERS if mark in agent), "")
     system = next((name for mark, name in SYSTEMS if mark in agent), "")
     return ids.fingerprint(f"{browser} {system} {network(address)}")[:32]
+
+
+def program_mark(agent: str, address: str) -> str:
+    """Return by which a kind of program at a place is known again: its name and its network, hashed."""
+    return ids.fingerprint(f"program {program_name(agent)} {network(address)}")[:32]
 
 
 def lasts_until(role: str, began: datetime, now: datetime) -> datetime:

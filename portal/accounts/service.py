@@ -182,6 +182,20 @@ def sign_in(session: Session, person: Known, *, address: str, agent: str, factor
     return word
 
 
+def begin_program(session: Session, person: Known, settings: Settings, *, address: str, agent: str) -> tokens.Tokens:
+    """Begin a family of tokens for a program that showed a password; one of a kind, or in a network, that the account
+    never used before is told by mail, as a browser is. Raises WrongCredentials as `hold_still` does.
+    """
+    hold_still(session, person)
+    likes = queries.likes(session, person.id)
+    kept = address if likes.keep_address else ""
+    made = tokens.issue(session, person.id, person.role, settings, address=kept, agent=agent)
+    new = _is_new(session, person.id, rules.program_mark(agent, address), clock.now())
+    if new and "newSignIn" not in likes.muted:
+        notice(session, person.id, "new_program", program=rules.program_name(agent), address=address)
+    return made
+
+
 def hold_still(session: Session, person: Known) -> None:
     """Let nobody close the account or change its password or address until this transaction ends: who then signs it out
     everywhere finds this sign-in, too. Raises WrongCredentials where that was done since `person` was looked up.
@@ -203,7 +217,7 @@ def _is_new(session: Session, user_id: UUID, mark: str, now: datetime) -> bool:
 
 
 def notice(session: Session, user_id: UUID, kind: str, **facts: Any) -> None:
-    """Tell the account's owner by mail that something about its safety has changed; `kind` is one of told.NOTICES."""
+    """Tell the account's owner by mail that something about its safety has changed; `kind`: see letters.NOTICES."""
     now = clock.now().isoformat()
     letter: dict[str, Any] = {"userId": str(user_id), "kind": kind, "facts": {"at": now, **facts}}
     outbox.post(session, "mail.account_notice", key=str(uuid4()), queue="mail", **letter)
@@ -345,7 +359,8 @@ def refresh(session: Session, word: str, settings: Settings, *, address: str, ag
     person = queries.may_enter(session, used.user_id) if used else None
     if used is None or person is None:
         return None
-    return tokens.issue(session, person.id, person.role, settings, after=used, address=address, agent=agent)
+    kept = address if queries.likes(session, person.id).keep_address else ""
+    return tokens.issue(session, person.id, person.role, settings, after=used, address=kept, agent=agent)
 
 
 def sweep(session: Session, now: datetime) -> int:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from starlette.testclient import TestClient
 
 from portal.accounts import rules
-from portal.accounts.models import SignIn
+from portal.accounts.models import Preferences, SignIn, User
 from portal.app import create_app
 from portal.kit import db, outbox
 from portal.kit.settings import Settings
+from portal.tokens.models import RefreshToken
 from tests import people
+from tests.accounts.test_letters import inbox, text, work_off
 
 LOGIN = {"email": "robin@example.com", "password": people.PASSWORD}
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile Safari/604.1"
@@ -91,6 +93,53 @@ def test_everywhere_else_is_everywhere_else(client: TestClient, settings: Settin
     assert known(desk)
     assert not known(phone)
     assert client.post("/api/auth/refresh", json={"refreshToken": tokens["refreshToken"]}).status_code == 401
+
+
+def test_a_program_of_a_new_kind_is_told_by_mail_too(client: TestClient, settings: Settings) -> None:
+    """Whoever has the password and comes through the API's door is no less in than by the page."""
+    people.join(client)
+
+    def log_in(agent: str, address: str = "203.0.113.7") -> None:
+        at = TestClient(client.app, client=(address, 5000))
+        login = {"email": "robin@example.com", "password": people.PASSWORD}
+        assert at.post("/api/auth/login", json=login, headers={"User-Agent": agent}).status_code == 200
+
+    def told() -> list[str]:
+        with db.reading() as session:
+            kept = select(outbox.Letter.payload).where(outbox.Letter.kind == "mail.account_notice")
+            kinds = session.scalars(kept.order_by(outbox.Letter.id)).all()
+        return [one["facts"]["program"] for one in kinds if one["kind"] == "new_program"]
+
+    log_in("curl/8.5.0")
+    assert told() == []  # the very first of an account
+    log_in("curl/8.6.0")
+    assert told() == []
+    log_in("python-requests/2.32")
+    log_in("python-requests/2.33", "203.0.200.1")
+    assert told() == ["python-requests"]
+    log_in("curl/8.5.0", "198.51.100.4")
+    log_in("Mozilla/5.0 (Windows NT 10.0) Firefox/140.0", "198.51.100.4")
+    assert told() == ["python-requests", "curl", "Firefox on Windows"]
+    work_off(settings)
+    letters = [text(one) for one in inbox(settings) if "new program" in one["subject"]]
+    letter = next(one for one in letters if "Program: python-requests" in one)
+    assert "From: 203.0.113.7" in letter
+    assert "/account/api-keys" in letter
+    with db.writing() as session:
+        session.execute(insert(Preferences).values(user_id=select(User.id).scalar_subquery(), muted=["newSignIn"]))
+    log_in("wget/1.21")
+    assert len(told()) == 3
+
+
+def test_whoever_wants_no_addresses_kept_has_none_of_programs_kept_either(client: TestClient) -> None:
+    people.join(client)
+    with db.writing() as session:
+        session.execute(insert(Preferences).values(user_id=select(User.id).scalar_subquery(), keep_address=False))
+    login = {"email": "robin@example.com", "password": people.PASSWORD}
+    pair = client.post("/api/auth/login", json=login).json()
+    assert client.post("/api/auth/refresh", json={"refreshToken": pair["refreshToken"]}).status_code == 200
+    with db.reading() as session:
+        assert session.scalars(select(RefreshToken.address)).all() == [None, None]
 
 
 def test_only_what_is_new_is_told_by_mail(client: TestClient, settings: Settings) -> None:
