@@ -138,6 +138,9 @@ def _place(layout: str, at: int) -> tuple[Feature, ...]:
     return tuple(name for name, is_so in kinds if is_so)
 
 
+_Group = tuple[int, int, list[int]]
+
+
 def apart(one: Seat, other: Seat) -> int:
     """Return how far two seats are from each other, in seats; an aisle counts as one, a row as five."""
     return abs(one.across - other.across) + ROW_APART * abs(one.row - other.row)
@@ -158,14 +161,22 @@ def suggest(
     free = [seat for seat in cabin.seats if not seat.taken and may(seat)]
     if count < 1 or len(free) < count:
         return None
-    costs = {seat.name: cost(seat) for seat in free}
-    best = min((_around(seat, free, costs, count) for seat in free), key=lambda found: found[:2])
-    return sorted(best[2], key=lambda seat: (seat.row, seat.across))
+    if count == 1:
+        return [min(free, key=cost)]
+    places = [(seat.row, seat.across, cost(seat)) for seat in free]
+    _far, _dear, best = min((_around(place, places, count) for place in places), key=lambda found: found[:2])
+    return sorted((free[at] for at in best), key=lambda seat: (seat.row, seat.across))
 
 
-def _around(middle: Seat, free: Sequence[Seat], costs: dict[str, int], count: int) -> tuple[int, int, list[Seat]]:
-    near = sorted(free, key=lambda seat: (apart(middle, seat), costs[seat.name]))[:count]
-    return sum(apart(middle, seat) for seat in near), sum(costs[seat.name] for seat in near), near
+def _around(middle: tuple[int, int, int], places: Sequence[tuple[int, int, int]], count: int) -> _Group:
+    """Return how far (as `apart` reckons) and how dear the nearest are in all, and which these are."""
+    here, middle_across, _cost = middle
+    reckoned = (
+        (abs(across - middle_across) + ROW_APART * abs(row - here), cost, at)
+        for at, (row, across, cost) in enumerate(places)
+    )
+    near = sorted(reckoned)[:count]
+    return sum(far for far, _, _ in near), sum(cost for _, cost, _ in near), [at for _, _, at in near]
 
 
 @dataclass(frozen=True, slots=True)

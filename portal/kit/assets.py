@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -22,6 +23,12 @@ def _hash(path: str, _modified: float) -> str:
 
 def asset(path: str) -> str:
     """Return the address of `static/<path>`; raises FileNotFoundError for a file that is not there."""
+    return _address(path, int(time.monotonic()))
+
+
+@lru_cache(maxsize=512)
+def _address(path: str, _second: int) -> str:
+    """Look at the file once a second at most: a page has a dozen of them."""
     return f"/static/{path}?v={_hash(path, (STATIC / path).stat().st_mtime)}"
 
 

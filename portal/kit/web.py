@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 import jinja2
+from markupsafe import Markup
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
@@ -221,7 +222,7 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     cast(Any, environment).install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)
-    environment.globals.update(asset=asset)
+    environment.globals.update({"asset": asset, "_": _words, "gettext": _words})
     environment.filters.update(
         money=i18n.price,
         day=i18n.day,
@@ -233,6 +234,22 @@ def templates() -> jinja2.Environment:
     )
     environment.globals["ui"] = environment.get_template("kit/ui.html").make_module()
     return environment
+
+
+@jinja2.pass_eval_context
+def _words(context: jinja2.nodes.EvalContext, message: str, /, **values: Any) -> str:
+    """Say a sentence in the reader's language, as Jinja's own `_` does but in one call: a page has hundreds."""
+    said = (_marked if context.autoescape else i18n.gettext)(message)
+    return said % values if values or "%" in said else said
+
+
+def _marked(message: str) -> Markup:
+    return _marked_in(i18n.locale.get(), message)
+
+
+@lru_cache(maxsize=8192)
+def _marked_in(_language: str, message: str) -> Markup:
+    return Markup(i18n.gettext(message))  # noqa: S704 – our own words and their translations
 
 
 def render(request: Request, name: str, *, block: str | None = None, status: int = 200, **context: Any) -> HTMLResponse:

@@ -148,7 +148,7 @@ def _drawn(
 ) -> dict[str, Any]:
     if cabin is None:
         return {"deck": None, "people": people, "suggestion": None, "likes": ""}
-    price = told.pricer(prices, cabin.cabin, term)
+    price = told.Price(prices, cabin.cabin, term)
     beside = rules.together(cabin, view.flying(piece.position), prices, term, own=list(own.values()), wish=wish)
     return {
         "deck": told.deck(plan, cabin, people, own.values(), price),

@@ -10,6 +10,7 @@ from uuid import UUID
 from portal.booking.views import BookingView, PassengerView, SliceView
 from portal.flights.queries import FlightView
 from portal.flights.rules import CabinPlan, Seat, SeatPlan
+from portal.kit import i18n
 from portal.kit.i18n import gettext as _
 from portal.seats import rules
 from portal.seats.rules import NOTHING_LIKED, Catalogue, Extra, ExtraWish, Liked, Term
@@ -35,6 +36,7 @@ class Cell:
     kind: str
     words: str
     price_minor: int
+    cost: str  # the price in words
     taken: bool
     not_for: frozenset[int]
 
@@ -131,11 +133,12 @@ def _short(one: PassengerView) -> str:
     return (one.given_name or one.family_name or "").split(" ")[0]
 
 
-def deck(plan: SeatPlan, cabin: CabinPlan, people: Sequence[Sitter], own: Iterable[str], price: _Price) -> Deck:
+def deck(plan: SeatPlan, cabin: CabinPlan, people: Sequence[Sitter], own: Iterable[str], price: Price) -> Deck:
     """Return the cabin as drawn for this party; its own seats are free to it."""
-    mine = set(own)
+    mine, barred = set(own), frozenset(one.number for one in people if one.exit_problem)
+    alike: dict[tuple[str, ...], tuple[str, str, int, str]] = {}  # hundreds of seats are of a dozen kinds
     rows = tuple(
-        DeckRow(row.number, row.by_exit, tuple(_cell(seat, people, mine, price) for seat in row.seats))
+        DeckRow(row.number, row.by_exit, tuple(_cell(seat, barred, mine, price, alike) for seat in row.seats))
         for row in cabin.rows
     )
     cells = [cell for row in rows for cell in row.cells if cell]
@@ -152,18 +155,20 @@ def deck(plan: SeatPlan, cabin: CabinPlan, people: Sequence[Sitter], own: Iterab
 
 
 @dataclass(frozen=True, slots=True)
-class _Price:
+class Price:
+    """What tells a seat's price in a cabin under a term."""
+
     prices: Catalogue
     cabin: str
     term: Term
 
     def of(self, seat: Seat) -> int:
+        """Return it in minor units."""
         return rules.seat_price(self.prices, seat, self.cabin, self.term)
 
-
-def pricer(prices: Catalogue, cabin: str, term: Term) -> _Price:
-    """Return what tells a seat's price in this cabin under this term."""
-    return _Price(prices, cabin, term)
+    def words(self, seat: Seat) -> str:
+        """Return it as the reader writes it."""
+        return i18n.price(self.of(seat), self.prices.currency) if self.of(seat) else _("free of charge")
 
 
 def _band(one: CabinPlan) -> str:
@@ -171,12 +176,19 @@ def _band(one: CabinPlan) -> str:
     return _("%(cabin)s, rows %(first)s–%(last)s") % words
 
 
-def _cell(seat: Seat | None, people: Sequence[Sitter], own: set[str], price: _Price) -> Cell | None:
+def _cell(
+    seat: Seat | None,
+    barred: frozenset[int],
+    own: set[str],
+    price: Price,
+    alike: dict[tuple[str, ...], tuple[str, str, int, str]],
+) -> Cell | None:
     if seat is None:
         return None
-    barred = frozenset(one.number for one in people if one.exit_problem) if "exit" in seat.features else frozenset()
-    taken = seat.taken and seat.name not in own
-    return Cell(seat.name, kind_of(seat), seat_words(seat), price.of(seat), taken, barred)
+    if seat.features not in alike:
+        alike[seat.features] = kind_of(seat), seat_words(seat), price.of(seat), price.words(seat)
+    not_for = barred if "exit" in seat.features else frozenset()
+    return Cell(seat.name, *alike[seat.features], seat.taken and seat.name not in own, not_for)
 
 
 def kind_of(seat: Seat) -> str:
@@ -186,14 +198,8 @@ def kind_of(seat: Seat) -> str:
 
 def seat_words(seat: Seat) -> str:
     """Return what a seat is, in words: `window, exit row`."""
-    words = {
-        "window": _("window"),
-        "middle": _("middle"),
-        "aisle": _("aisle"),
-        "exit": _("exit row"),
-        "legroom": _("extra legroom"),
-        "front": _("front rows"),
-    }
+    words = {"window": _("window"), "middle": _("middle"), "aisle": _("aisle")}
+    words |= {"exit": _("exit row"), "legroom": _("extra legroom"), "front": _("front rows")}
     return ", ".join(words[name] for name in seat.features if not (name == "legroom" and "exit" in seat.features))
 
 
@@ -206,13 +212,12 @@ def _legend(cells: Sequence[Cell]) -> tuple[Legend, ...]:
     }
     found = []
     for kind, said in words.items():
-        amounts = [cell.price_minor for cell in cells if cell.kind == kind]
-        if amounts:
+        if amounts := [cell.price_minor for cell in cells if cell.kind == kind]:
             found.append(Legend(kind, said, min(amounts)))
     return tuple(found)
 
 
-def party(people: Sequence[Sitter], seats: Mapping[UUID, Seat], price: _Price) -> Party | None:
+def party(people: Sequence[Sitter], seats: Mapping[UUID, Seat], price: Price) -> Party | None:
     """Return the suggestion as the page offers it, or None when everybody has a seat, or there is none."""
     if not seats or all(one.chosen for one in people):
         return None
