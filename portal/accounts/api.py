@@ -129,6 +129,7 @@ def login(request: Request, body: Login) -> Response:
         service.renew_hash(session, person.id, body.password)
         address, agent = _place(request)
         made = service.begin_program(session, person, request.settings, address=address, agent=agent)
+    guard.count(request, "in")
     return _pair(made)
 
 
@@ -137,6 +138,8 @@ def _second_step(request: Request, person: queries.Known, code: str | None) -> N
         asked = factors.required(session, person.id)
         right = asked and code is not None and factors.verify(session, request.settings, person.id, code)
     if asked and not right:
+        if code:
+            guard.count(request, "wrong_code")
         raise SecondFactorRefused() if code else SecondFactorRequired()
     if not asked and entrance.must_have_factor(request.settings, person.role):
         raise SecondFactorMissing()

@@ -178,6 +178,7 @@ def enter(request: Request, person: queries.Known, after: str, *, factor: bool) 
         language = queries.likes(session, person.id).language
         _bring_along(request, session, person.id)
         linked = _link(request, session, person)
+    guard.count(request, "in")
     response = _welcome(request, person, after, factor)
     if linked:
         drop_cookie(request, response, LINK)

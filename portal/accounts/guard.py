@@ -14,21 +14,34 @@ from starlette.responses import Response
 from portal.accounts import queries, rules, service
 from portal.accounts.errors import WrongCredentials, WrongPassword
 from portal.accounts.forms import Credentials
-from portal.kit import backoff, db, ids, limits, signing
+from portal.kit import backoff, db, ids, limits, metrics, signing
+from portal.kit.errors import TooMany
 from portal.kit.web import Request
 
 KNOWN, MOST_ACCOUNTS = "known-browser", 5
 YEAR = 365 * 86_400
+SIGN_INS = "sign-ins"
+OUTCOMES = ("in", "wrong_password", "wrong_code", "wrong_passkey", "held_up")
 
 
 def identify(request: Request, wish: Credentials) -> queries.Known:
     """Return whose address and password these are. Raises WrongCredentials, TooMany, and Unavailable."""
     caller, browser = limits.caller(request.scope), _known_to(request, wish.email)
-    with db.writing() as session:
-        person = service.identify(session, wish, request.settings, caller=caller, browser=browser)
+    try:
+        with db.writing() as session:
+            person = service.identify(session, wish, request.settings, caller=caller, browser=browser)
+    except TooMany:
+        count(request, "held_up")
+        raise
     if person is None:
+        count(request, "wrong_password")
         raise WrongCredentials()
     return person
+
+
+def count(request: Request, outcome: str) -> None:
+    """Count how an attempt to sign in ended, one of OUTCOMES, for whoever watches over the portal."""
+    metrics.count(request.settings.redis_url, SIGN_INS, outcome)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from portal.factors import rules as factor_rules
 from portal.factors import service as factors
 from portal.factors.errors import HalfWayLapsed, OfferLapsed, PasskeyRefused, WrongCode
 from portal.kit import db, limits
-from portal.kit.errors import Invalid, NotSignedIn, PortalError
+from portal.kit.errors import Invalid, NotSignedIn, PortalError, TooMany
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import parse
 from portal.kit.web import Notice, Request, Viewer, errors_by_field, page, render, see_other
@@ -50,6 +50,9 @@ def half_way(view: Callable[[Request], Response]) -> Callable[[Request], Respons
     def door(request: Request) -> Response:
         try:
             return view(request)
+        except TooMany:
+            guard.count(request, "held_up")
+            raise
         except HalfWayLapsed as no:
             why = _("That took longer than five minutes, or there were too many wrong codes. Please begin again.")
             response = see_other(request, sign_in_url(""), Notice("info", no.detail or why))
@@ -107,6 +110,7 @@ def second(request: Request) -> Response:
         right = factors.verify(session, request.settings, user_id, code)
         person = _finished(session, kept, user_id) if right else None
     if person is None:
+        guard.count(request, "wrong_code")
         why = _("This code is not right, or was used before. Please look for the newest one.")
         return _second_page(request, user_id, {"code": why}, 422)
     return _second_done(request, person, after)
@@ -167,6 +171,7 @@ def passkey_sign_in(request: Request) -> Response:
             user_id = passkeys.recognise(session, request.settings, passkeys.SIGN_IN, _answer(request))
             person = queries.may_enter(session, user_id)
     except (PasskeyRefused, OfferLapsed) as no:
+        guard.count(request, "wrong_passkey")
         return sign_in_page(request, "", {"passkey": f"{no.title}."}, 422, after)
     if person is None:
         raise NotSignedIn()
@@ -184,6 +189,7 @@ def second_passkey(request: Request) -> Response:
             passkeys.recognise(session, request.settings, passkeys.SECOND, _answer(request), user_id)
             person = _finished(session, kept, user_id)
     except (PasskeyRefused, OfferLapsed) as no:
+        guard.count(request, "wrong_passkey")
         return _second_page(request, user_id, {"passkey": f"{no.title}."}, 422)
     return _second_done(request, person, after)
 

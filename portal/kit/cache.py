@@ -37,6 +37,24 @@ def put(url: str, key: str, value: bytes, *, seconds: int) -> None:
         log.warning("cache write failed", extra={"key": key, "reason": str(away)})
 
 
+def count(url: str, key: str, name: str) -> None:
+    """Count one more under `name`, if Redis is there."""
+    try:
+        client(url).hincrby(key, name, 1)
+    except redis.RedisError as away:
+        log.warning("count failed", extra={"key": key, "reason": str(away)})
+
+
+def counted(url: str, key: str) -> dict[str, int]:
+    """Return what was counted under each name; nothing while Redis is away."""
+    try:
+        kept = cast(dict[bytes, bytes], client(url).hgetall(key))
+    except redis.RedisError as away:
+        log.warning("counts not read", extra={"key": key, "reason": str(away)})
+        return {}
+    return {name.decode(): int(times) for name, times in kept.items()}
+
+
 def forget(url: str, *keys: Any) -> None:
     """Drop `keys`, if Redis is there."""
     try:

@@ -13,12 +13,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from portal.accounts import guard
 from portal.kit import db, signing
 from portal.kit.errors import Conflict, FieldError, Invalid
 from portal.kit.health import require_insider
 from portal.kit.i18n import gettext as _
 from portal.kit.i18n import ngettext
-from portal.kit.metrics import CONTENT_TYPE, exposition
+from portal.kit.metrics import CONTENT_TYPE, Gauge, exposition
+from portal.kit.metrics import counted as count_of
 from portal.kit.validation import parse
 from portal.kit.web import Notice, Request, Viewer, errors_by_field, page, render, see_other
 from portal.payments import service as payments
@@ -270,8 +272,14 @@ def metrics(request: Request) -> Response:
     """Answer the portal's figures in Prometheus's text form, to staff and to this machine."""
     require_insider(request)
     with db.reading() as session:
-        found = queries.gauges(session)
+        found = [*queries.gauges(session), _sign_ins(request)]
     return PlainTextResponse(exposition(found), media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+
+
+def _sign_ins(request: Request) -> Gauge:
+    counted = count_of(request.settings.redis_url, guard.SIGN_INS, guard.OUTCOMES)
+    words = "How attempts to sign in ended, since Redis began to count."
+    return Gauge("portal_sign_ins_total", words, counted, "outcome", "counter")
 
 
 def _staff(request: Request) -> Viewer:
