@@ -87,7 +87,7 @@ def extras(request: Request) -> Response:
     """Answer what can be had – bags, meals, priority, assistance – at what price, and what the booking has."""
     with db.reading() as session:
         view = _mine(request, session, request.path_params["reference"])
-        wire = extras_wire(view, queries.catalogue(session, view.currency))
+        wire = extras_wire(view, queries.catalogue(session, view.currency), queries.liked(session, view))
     return JSONResponse(wire, headers=PRIVATE)
 
 

@@ -13,7 +13,7 @@ from portal.booking.views import BookingView, ItemView
 from portal.flights.rules import CabinPlan, Seat, SeatPlan, SeatRow
 from portal.kit.validation import Wire
 from portal.seats import rules
-from portal.seats.rules import Catalogue, Extra, ExtraWish, Term
+from portal.seats.rules import Catalogue, Extra, ExtraWish, Liked, Term
 
 Features = Literal["window", "middle", "aisle", "exit", "legroom", "front"]
 SeatName = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,2}[A-Za-z]$", to_upper=True)]
@@ -115,11 +115,22 @@ class ItemOut(Wire):
     pending: bool
 
 
+class LikedOut(Wire):
+    """The meal that the booking's account says it takes, by its product's code, and which traveller that is."""
+
+    passenger_id: UUID
+    code: str
+
+
 class ExtrasOut(Wire):
-    """What can be had beside the seat, what the booking has, and what is still due."""
+    """What can be had beside the seat, what the booking has, and what is still due.
+
+    `liked`: the meal that one of the travellers usually takes, where it is on board; nothing is chosen by it.
+    """
 
     products: tuple[ProductOut, ...]
     items: tuple[ItemOut, ...]
+    liked: LikedOut | None
     balance: MoneyWire
 
 
@@ -158,8 +169,8 @@ def seat_map(
     )
 
 
-def extras_wire(view: BookingView, prices: Catalogue) -> dict[str, Any]:
-    """Return the catalogue and the extras of a booking on the wire."""
+def extras_wire(view: BookingView, prices: Catalogue, wish: Liked) -> dict[str, Any]:
+    """Return the catalogue and the extras of a booking on the wire, with the meal that `wish` likes."""
     public = {flight.id: flight.public_id for piece in view.slices for flight in piece.flights}
     items = [_item_out(one, public, view.currency) for one in view.items if one.kind != "seat"]
     waiting = view.open_amendment
@@ -167,8 +178,15 @@ def extras_wire(view: BookingView, prices: Catalogue) -> dict[str, Any]:
     return ExtrasOut(
         products=tuple(_product_out(one, view) for one in prices.extras),
         items=(*items, *(_pending_out(row, public, view.currency) for row in rows)),
+        liked=_liked_out(prices, wish),
         balance=MoneyWire.of(view.balance_minor, view.currency),
     ).wire()
+
+
+def _liked_out(prices: Catalogue, wish: Liked) -> LikedOut | None:
+    if wish.meal is None or wish.passenger_id is None or prices.find(wish.meal) is None:
+        return None
+    return LikedOut(passenger_id=wish.passenger_id, code=wish.meal)
 
 
 def _product_out(one: Extra, view: BookingView) -> ProductOut:

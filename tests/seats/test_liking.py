@@ -71,11 +71,15 @@ def test_who_said_nothing_is_offered_the_cheapest(
     assert "as your account says" not in suggestion(client, settings, theirs(settings, users))
 
 
+def signed_in(client: TestClient) -> str:
+    login = {"email": "traveller@example.com", "password": "Fly-the-demo-1"}
+    return str(client.post("/api/auth/login", json=login).json()["accessToken"])
+
+
 def test_a_program_is_told_the_same(client: TestClient, settings: Settings, users: dict[str, UUID]) -> None:
     booking = theirs(settings, users, seat="window")
     on_page = re.findall(r'name="seat\.\d" value="(\w+)"', suggestion(client, settings, booking))
-    login = {"email": "traveller@example.com", "password": "Fly-the-demo-1"}
-    token = client.post("/api/auth/login", json=login).json()["accessToken"]
+    token = signed_in(client)
     flight = makers.one("select public_id::text from flights")
     asked = f"/api/flights/{flight}/seats"
     told = client.get(
@@ -112,6 +116,18 @@ def test_a_liked_meal_that_costs_is_told_and_never_chosen(
     page = browser(client, settings, booking).get(f"/book/{booking.reference}/extras").text
     assert chosen(page) == []
     assert "You usually take: vegan" in page
+
+
+def test_a_program_is_told_which_meal_and_whose(client: TestClient, settings: Settings, users: dict[str, UUID]) -> None:
+    vegan = theirs(settings, users, meal="VGML")
+    headers = {"Authorization": f"Bearer {signed_in(client)}"}
+    told = client.get(f"/api/bookings/{vegan.reference}/extras", headers=headers).json()
+    one = makers.one("select id::text from passengers")
+    assert told["liked"] == {"passengerId": one, "code": "meal-vegan"}
+    assert told["items"] == []
+    with db.writing() as session:
+        session.execute(text("update preferences set meal = null"))
+    assert client.get(f"/api/bookings/{vegan.reference}/extras", headers=headers).json()["liked"] is None
 
 
 def test_what_was_chosen_otherwise_stays(client: TestClient, settings: Settings, users: dict[str, UUID]) -> None:
