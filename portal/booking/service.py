@@ -53,10 +53,17 @@ def _fresh(session: Session, wish: HoldWish, names: NameWish | None) -> BookingV
     if wish.promo_code:
         booking = _promoted(session, booking, wish.promo_code)
     _check_price(wish, booking)
+    _note_hold(session, booking)
     seats = wish.offers[0].party.seats
     wishes = [SeatWish(flight, offer.cabin, seats) for offer in wish.offers for flight in offer.flight_ids]
     take_seats(session, holder=booking.id, wishes=wishes, minutes=wish.minutes)
     return booking
+
+
+def _note_hold(session: Session, booking: BookingView) -> None:
+    told: dict[str, audit.Value] = {"status": "held", "totalMinor": booking.total_minor, "currency": booking.currency}
+    audit.record(session, "booking.held", "booking", booking.reference, actor_id=booking.user_id, after=told)
+    session.flush()  # Before the seats: nobody waits for a cabin while it is written.
 
 
 def _same(session: Session, wish: HoldWish) -> BookingView | None:
@@ -99,8 +106,11 @@ def _promoted(session: Session, booking: BookingView, code: str) -> BookingView:
 
 def _promote(session: Session, booking: Booking, code: str) -> None:
     lines = quotes.promotion_lines(session, booking, code, customer=_customer(booking))
+    off = sum(int(line["amount_minor"]) for line in lines)
+    if booking.total_minor + off <= 0:
+        raise PromotionRefused(_("With this code nothing would be left to pay. Please use it for a dearer trip."))
     records.append_lines(session, booking, lines)
-    booking.total_minor += sum(int(line["amount_minor"]) for line in lines)
+    booking.total_minor += off
     session.flush()
 
 

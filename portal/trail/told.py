@@ -77,6 +77,7 @@ def action(name: str) -> str:
 
 def _of_sales() -> dict[str, str]:
     return {
+        "booking.held": _("Seats held"),
         "booking.confirmed": _("Booking confirmed"),
         "booking.cancellation": _("Booking cancelled, or a part of it"),
         "booking.change": _("Booking changed to another flight"),

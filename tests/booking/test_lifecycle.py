@@ -28,8 +28,10 @@ from portal.kit.errors import Invalid
 from portal.kit.idempotency import KeyReused
 from portal.kit.money import Money
 from portal.kit.settings import Settings
-from portal.pricing.rules import Party
+from portal.pricing.errors import PromotionRefused
+from portal.pricing.rules import Party, PriceLine
 from tests.booking import makers
+from tests.pricing import promoting
 
 FAMILY = Party(adults=2, children=1, infants=1)
 
@@ -55,6 +57,33 @@ def test_what_a_hold_answers_is_what_was_written(settings: Settings, named: bool
         assert queries.booking_view(session, answered.reference) == answered
     with db.writing() as session:
         assert service.hold(session, wish, names) == answered
+
+
+def test_a_hold_is_in_the_trail_once_and_one_that_fails_is_not(settings: Settings) -> None:
+    flight = makers.flight(seats=1)
+    wish = HoldWish((makers.offer(settings, flight),), "one-key")
+    for _time in "ab":
+        with db.writing() as session:
+            held = service.hold(session, wish)
+    with pytest.raises(SoldOut), db.writing() as session:
+        service.hold(session, replace(wish, key="another"))
+    with db.reading() as session:
+        rows = session.execute(text("select action, thing, thing_id, after from audit_entries")).all()
+    told = {"status": "held", "totalMinor": held.total_minor, "currency": "USD"}
+    assert [tuple(row) for row in rows] == [("booking.held", "booking", held.reference, told)]
+
+
+def test_a_code_that_would_leave_nothing_to_pay_is_refused_and_one_cent_is_enough(settings: Settings) -> None:
+    promoting.make(code="ALL", kind="amount", amount=100_000)
+    promoting.make(code="MOST", kind="amount", amount=9_999)
+    sold = makers.offer(settings, makers.flight())
+    fare = (PriceLine("fare", "Fare", 10_000),)
+    untaxed = replace(sold, total_minor=10_000, per_type={"adult": fare})
+    with pytest.raises(PromotionRefused, match="nothing would be left to pay"), db.writing() as session:
+        service.hold(session, HoldWish((untaxed,), "all", promo_code="ALL"))
+    with db.writing() as session:
+        assert service.hold(session, HoldWish((untaxed,), "most", promo_code="MOST")).total_minor == 1
+    assert makers.broken() == []
 
 
 def test_a_family_is_held_named_paid_and_ticketed_to_the_cent(settings: Settings) -> None:
