@@ -1,11 +1,13 @@
 """Search, for programs: itineraries with signed offers, why they cost what they cost, and a calendar of lowest prices.
 
-The answers are built as plain dicts of the shape that answers.SearchOut documents: a page of 50 itineraries is hot, and
-a test holds it against the model.
+An answer is joined of texts, one for each itinerary, of the shape that answers.SearchOut documents: a page of 50 is
+hot, and a test holds it against the model. The same itinerary at the same price is the same text but for its offer.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -27,7 +29,10 @@ from portal.search import service
 from portal.search.answers import CalendarOut, ExplainOut, SearchOut
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import CalendarQuery, ExplainQuery, SearchQuery
-from portal.search.rules import Fare, Itinerary, Offer, SearchResult, Segment, SliceResult
+from portal.search.rules import Itinerary, Names, Offer, Priced, SearchResult, Segment, SliceResult
+
+# Where the offer and its end stand: JSON escapes such characters in what it is made of, so these are ours alone.
+OFFER_MARK, EXPIRY_MARK = "\0", "\1"
 
 
 @operation(
@@ -37,7 +42,7 @@ def search(request: Request, query: SearchQuery) -> Response:
     """Answer the itineraries of each slice; `nextCursor` of a slice is the cursor that shows more of it."""
     with db.reading() as session:
         result = service.search(session, query.criteria(), settings=request.settings)
-    return JSONResponse(told(result), headers={"Cache-Control": "no-store"})
+    return Response(written(result), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 @operation("Lowest price of each day", query=CalendarQuery, answer=CalendarOut, errors=(NoRate,))
@@ -114,67 +119,75 @@ def _traveller(offer: Offer, kind: str, count: int) -> dict[str, Any]:
     }
 
 
-def told(result: SearchResult) -> dict[str, Any]:
-    """Return the answer as the contract writes it."""
-    airports = {code: _airport(place) for code, place in result.places.items()}
+def written(result: SearchResult) -> str:
+    """Return the answer as the contract writes it, in JSON."""
     party = result.party
-    return {
+    head = {
         "currency": result.currency,
         "passengers": {"adults": party.adults, "children": party.children, "infants": party.infants},
-        "slices": [_slice(one, result, airports) for one in result.slices],
     }
+    return _joined(head, "slices", [_slice(one, result) for one in result.slices])
 
 
-def _slice(found: SliceResult, result: SearchResult, airports: dict[str, Any]) -> dict[str, Any]:
-    return {
+def _slice(found: SliceResult, result: SearchResult) -> str:
+    head = {
         "origin": found.origin.code,
         "destination": found.destination.code,
         "date": found.on.isoformat(),
         "nextCursor": found.next_cursor,
-        "itineraries": [_itinerary(one, result, airports) for one in found.itineraries],
     }
+    return _joined(head, "itineraries", [_itinerary(one, result) for one in found.itineraries])
 
 
-def _itinerary(one: Itinerary, result: SearchResult, airports: dict[str, Any]) -> dict[str, Any]:
-    return {
+def _joined(head: dict[str, Any], name: str, items: Iterable[str]) -> str:
+    """Return the object `head` with one more entry, a list of what is JSON already."""
+    return f'{_json(head)[:-1]},"{name}":[{",".join(items)}]}}'
+
+
+def _itinerary(one: Itinerary, result: SearchResult) -> str:
+    """Return what is remembered of it, with the offers of today."""
+    text = _remembered(one.priced, result.names, result.cabin)
+    return text.replace(OFFER_MARK, one.sealed).replace(EXPIRY_MARK, _expiry(one.expires))
+
+
+@lru_cache(maxsize=4096)
+def _remembered(one: Priced, names: Names, cabin: str) -> str:
+    """Return an itinerary as JSON, with marks where its offers and their end stand: only these change with time."""
+    head = {
         "id": one.id,
         "durationMinutes": one.minutes,
         "stops": len(one.segments) - 1,
-        "segments": [_segment(segment, result.carriers, airports) for segment in one.segments],
-        "fares": _fares(one, result.cabin),
+        "segments": [_segment(segment, names) for segment in one.segments],
     }
+    return _joined(head, "fares", [_fare(number, one, cabin) for number in range(len(one.fares))])
 
 
-def _segment(segment: Segment, carriers: dict[str, str], airports: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "flightId": str(segment.public_id),
-        "carrier": segment.carrier,
-        "carrierName": carriers.get(segment.carrier, segment.carrier),
-        "flightNumber": f"{segment.carrier}{segment.number}",
-        "origin": airports[segment.origin],
-        "destination": airports[segment.destination],
-        "departureAt": _local(segment.departure_local, segment.departure_at),
-        "arrivalAt": _local(segment.arrival_local, segment.arrival_at),
-        "durationMinutes": segment.minutes,
-        "aircraft": segment.aircraft,
-    }
-
-
-def _fares(one: Itinerary, cabin: str) -> list[dict[str, Any]]:
-    mine = {"seatsLeft": one.seats_left, "expiresAt": _expiry(one.expires)}
-    return [{"offerId": one.token(number), **_fare(fare, cabin), **mine} for number, fare in enumerate(one.fares)]
-
-
-@lru_cache(maxsize=8192)
-def _fare(fare: Fare, cabin: str) -> dict[str, Any]:
-    """Return what many itineraries have in common: quoting remembers its fares."""
-    return {
+def _fare(number: int, one: Priced, cabin: str) -> str:
+    fare = one.fares[number]
+    told = {
         "brand": fare.brand,
         "cabin": cabin,
         "bookingClass": fare.booking_class,
         "fareBasis": fare.quote.fare_basis,
         "total": Money(fare.quote.total_minor, fare.quote.currency).wire(),
         "conditions": fare.conditions.wire(),
+        "seatsLeft": one.seats_left,
+    }
+    return f'{{"offerId":"{OFFER_MARK}~{number}",{_json(told)[1:-1]},"expiresAt":"{EXPIRY_MARK}"}}'
+
+
+def _segment(segment: Segment, names: Names) -> dict[str, Any]:
+    return {
+        "flightId": str(segment.public_id),
+        "carrier": segment.carrier,
+        "carrierName": names.carriers.get(segment.carrier, segment.carrier),
+        "flightNumber": f"{segment.carrier}{segment.number}",
+        "origin": _airport(names.places[segment.origin]),
+        "destination": _airport(names.places[segment.destination]),
+        "departureAt": _local(segment.departure_local, segment.departure_at),
+        "arrivalAt": _local(segment.arrival_local, segment.arrival_at),
+        "durationMinutes": segment.minutes,
+        "aircraft": segment.aircraft,
     }
 
 
@@ -186,6 +199,11 @@ def _expiry(expires: int) -> str:
 @lru_cache(maxsize=4096)
 def _airport(place: Place) -> dict[str, Any]:
     return AirportOut.model_validate(place).wire()
+
+
+def _json(given: Any) -> str:
+    """Return `given` as JSONResponse would write it."""
+    return json.dumps(given, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _local(wall: datetime, at: datetime) -> str:

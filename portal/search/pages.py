@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any, cast
 
 from markupsafe import Markup, escape
@@ -23,11 +24,12 @@ from portal.kit.settings import Settings
 from portal.kit.validation import parse
 from portal.kit.web import Notice, Request, errors_by_field, page, render, see_other, templates
 from portal.places.queries import Place, resolve
+from portal.pricing.rules import Party
 from portal.search import service, told
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import Criteria, SearchQuery, typed_search
 from portal.search.queries import beside, network
-from portal.search.rules import Itinerary, Offer, SearchResult, SliceResult
+from portal.search.rules import Names, Offer, Priced, SearchResult, SliceResult
 from portal.search.told import Address, Day, Trip
 
 PLAIN = ("origin", "destination", "departureDate", "returnDate", "adults", "children", "infants", "cabin", "sort")
@@ -150,7 +152,7 @@ def _answer(request: Request, given: QueryParams, errors: dict[str, str], typed:
     found = result.slices[0]
     chosen = [_chosen(asked, number, flights) for number in range(position)]
     shown = {
-        "form": typed_search(given).understood(asked.criteria, result.places),
+        "form": typed_search(given).understood(asked.criteria, result.names.places),
         "results": _view(asked, result, found, chosen, days),
         "beside": aside,
         "errors": errors,
@@ -322,15 +324,15 @@ def _view(
         "currency": result.currency,
         "total": found.found.total,
         "low_text": told.low_text(found, result.currency),
-        "rows": [_row(one, result, hrefs) for one in found.itineraries],
-        "brands": told.columns(found.itineraries[0], result.party) if found.itineraries else (),
+        "rows": _rows(found, result, hrefs),
+        "brands": told.columns(found.itineraries[0].priced, result.party) if found.itineraries else (),
         "brands_currency": result.currency,
         "next_href": address.changed(cursor=found.next_cursor).url if found.next_cursor else "",
         "sorts": [
             {"label": label, "href": address.changed(sort=name).url, "current": name == asked.criteria.sort}
             for name, label in _sorts()
         ],
-        "facets": told.facets(found.found, result.carriers, ticked),
+        "facets": told.facets(found.found, result.names.carriers, ticked),
         "state": [pair for pair in address.pairs if pair[0] not in told.FACET_NAMES],
         "clear_href": address.without(told.FACET_NAMES).url,
         "filtered": any(name in told.FACET_NAMES for name in ticked),
@@ -340,37 +342,27 @@ def _view(
     }
 
 
-class Rows:
-    """Rows as HTML, remembered: the same itinerary at the same price looks the same to everybody but for its offer.
+OFFER_MARK = "\0"  # PostgreSQL keeps no such character, so no name holds it
 
-    What names and airports are called is read afresh every minute (queries.Network), and the rows then too.
+
+def _rows(found: SliceResult, result: SearchResult, href: str) -> Markup:
+    """Return the rows, the links of each leading to `href` followed by its fares' offers."""
+    link, known = str(escape(href)), (result.party, result.names, i18n.locale.get())
+    rows = ((link + one.sealed).join(_row(one.priced, *known)) for one in found.itineraries)
+    return Markup("".join(rows))  # noqa: S704 – rendered by a template, and a sealed offer is plain letters
+
+
+@lru_cache(maxsize=4096)
+def _row(one: Priced, party: Party, names: Names, language: str) -> tuple[str, ...]:
+    """Return a row in pieces, between which the offer stands: only that changes with time.
+
+    What it shows is all in the arguments: the same itinerary at the same price looks the same to everybody who reads
+    `language`.
     """
-
-    MOST = 4096
-    MARK = "@offer@"
-
-    def __init__(self) -> None:
-        self._owner: object = None
-        self._kept: dict[Any, str] = {}
-
-    def html(self, one: Itinerary, result: SearchResult) -> str:
-        """Return the row with MARK where the sealed offer stands in its links."""
-        if self._owner is not result.carriers or len(self._kept) >= self.MOST:
-            self._owner, self._kept = result.carriers, {}
-        key = (i18n.locale.get(), one.segments, one.fares, one.seats_left, result.party)
-        made = self._kept.get(key)
-        if made is None:
-            trip = told.trip(one, result, [f"{self.MARK}~{number}" for number in range(len(one.fares))])
-            made = self._kept[key] = templates().get_template("search/_trip.html").render(trip=trip)
-        return made
-
-
-rows = Rows()
-
-
-def _row(one: Itinerary, result: SearchResult, href: str) -> Markup:
-    """Return one itinerary's row, its links leading to `href` followed by the fare's offer."""
-    return Markup(rows.html(one, result).replace(Rows.MARK, escape(f"{href}{one.sealed}")))  # noqa: S704 – escaped
+    hrefs = [f"{OFFER_MARK}~{number}" for number in range(len(one.fares))]
+    with i18n.speaking(language):
+        trip = told.trip_of(one, party, names, hrefs)
+        return tuple(templates().get_template("search/_trip.html").render(trip=trip).split(OFFER_MARK))
 
 
 def _sorts() -> list[tuple[str, str]]:

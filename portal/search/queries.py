@@ -13,8 +13,9 @@ from __future__ import annotations
 import time as stopwatch
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
 
@@ -26,10 +27,11 @@ from portal.flights.queries import FREE_SEATS
 from portal.places.queries import Place, places_by_code
 from portal.search.forms import Criteria
 from portal.search.lanes import Factors, Lanes
-from portal.search.rules import Facet, Found, Segment, SliceResult, Stock, Way
+from portal.search.rules import Facet, Found, Names, Segment, SliceResult, Stock, Way
 from portal.search.statements import CHEAPEST, NETWORK, SEGMENT_FARES, SOON, composed, driver_sql
 
 FACTS_SECONDS = 60
+SEGMENT_WORDS = 14  # of statements.SEGMENT
 LINES_CLOSE = timedelta(hours=6)  # as in portal.watches.rules, which stands above
 FULL = text(
     f"""
@@ -69,44 +71,50 @@ class Network:
 
     countries: tuple[str, ...]
     currencies: tuple[str, ...]
-    carriers: dict[str, str]
-    aircraft: dict[str, str]
+    names: Names
     read_at: float
-    known: dict[str, Place] = field(default_factory=dict)
 
     def places(self, session: Session, codes: Collection[str]) -> dict[str, Place]:
         """Return the airports among `codes`, asking the database only for new ones."""
-        missing = [code for code in codes if code not in self.known]
+        known = self.names.places
+        missing = [code for code in codes if code not in known]
         if missing:
-            self.known.update(places_by_code(session, missing))
-        return {code: self.known[code] for code in codes if code in self.known}
+            known.update(places_by_code(session, missing))
+        return {code: known[code] for code in codes if code in known}
 
 
 _networks: dict[URL, Network] = {}
 
 
 def network(session: Session) -> Network:
-    """Return the network of the session's database, at most a minute old."""
+    """Return the network of the session's database, at most a minute old.
+
+    Its names stay the same object while nothing is called anything else: rows and answers made with them stay good.
+    """
     key = session.get_bind().engine.url
     found = _networks.get(key)
     if found is None or stopwatch.monotonic() - found.read_at > FACTS_SECONDS:
-        countries, currencies, carriers, aircraft = session.execute(NETWORK).one()
-        found = Network(
-            tuple(countries or ()), tuple(currencies or ()), carriers or {}, aircraft or {}, stopwatch.monotonic()
-        )
-        _networks[key] = found
+        found = _networks[key] = _read_network(session, found.names if found else None)
     return found
+
+
+def _read_network(session: Session, before: Names | None) -> Network:
+    countries, currencies, carriers, aircraft = session.execute(NETWORK).one()
+    places = places_by_code(session, tuple(before.places)) if before else {}
+    names = Names(places, carriers or {}, aircraft or {})
+    if before and (before.places, before.carriers, before.aircraft) == (places, names.carriers, names.aircraft):
+        names = before
+    return Network(tuple(countries or ()), tuple(currencies or ()), names, stopwatch.monotonic())
 
 
 def ways(session: Session, ask: Ask) -> Found:
     """Return the page of itineraries that answers `ask`, in one round trip; complete within the module's promise."""
     with _planned_for_its_values(session) if ask.max_stops else nullcontext():
-        rows = session.connection().exec_driver_sql(driver_sql(*_shape(ask)), values(ask)).all()
-    facets = rows[0][4] if rows and ask.facets else None
-    found = [_way(row) for row in rows if row[0] is not None]
-    total = rows[0][3] if found else 0
-    told = {} if facets is None else _told(facets)
-    return Found(tuple(found[: ask.limit]), len(found) > ask.limit, total, **told)
+        facets, total, places, lines = session.connection().exec_driver_sql(driver_sql(*_shape(ask)), values(ask)).one()
+    found = lines.split("\n")[: ask.limit] if lines else []
+    marks = places.split("\n") if places else []
+    told = _told(facets) if ask.facets else {}
+    return Found(tuple(map(_way, found)), tuple(marks[: ask.limit]), len(marks) > ask.limit, total, **told)
 
 
 @contextmanager
@@ -147,12 +155,33 @@ def values(ask: Ask) -> dict[str, Any]:
     return given
 
 
-def _way(row: Any) -> Way:
-    first = Segment(*row[9:23])
-    second = Segment(*row[23:37]) if len(row) > 23 and row[23] is not None else None
-    segments = (first,) if second is None else (first, second)
-    place = (row[0], row[1], first.flight_id, second.flight_id if second else 0)
-    return Way(segments, row[5], row[2], place, (row[6], row[7]), row[8])
+@lru_cache(maxsize=8192)
+def _way(line: str) -> Way:
+    """Return what `line` says, each time the same object: a line holds everything, so it can never be out of date."""
+    via, load_one, load_two, class_at, free, *words = line.split("|")
+    segments = tuple(_segment(words[start : start + SEGMENT_WORDS]) for start in range(0, len(words), SEGMENT_WORDS))
+    return Way(segments, via, int(free), (int(load_one), int(load_two)), int(class_at))
+
+
+def _segment(words: Sequence[str]) -> Segment:
+    flight, public_id, carrier, number, origin, destination, day, *times, aircraft, fare, currency = words
+    here, there, leaves, lands = map(datetime.fromisoformat, times)
+    return Segment(
+        flight_id=int(flight),
+        public_id=UUID(public_id),
+        carrier=carrier,
+        number=int(number),
+        origin=origin,
+        destination=destination,
+        departs_on=date.fromisoformat(day),
+        departure_local=here,
+        arrival_local=there,
+        departure_at=leaves,
+        arrival_at=lands,
+        aircraft=aircraft,
+        fare_minor=int(fare),
+        currency=currency,
+    )
 
 
 def _told(facets: dict[str, Any]) -> dict[str, Any]:

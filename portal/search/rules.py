@@ -98,17 +98,17 @@ class Segment:
         return minutes_between(self.departure_at, self.arrival_at)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Way:
-    """One itinerary as found: its segments, the country it connects in, the seats free on all, its place in order.
+    """One itinerary as found: its segments, the country it connects in, the seats free on all (9: as many or more).
 
     `loads` are the stairs of the load rules that its flights stand on, `class_at` the cheapest class open on all.
+    Compared by identity: while nothing of it changes, the search finds the same one again.
     """
 
     segments: tuple[Segment, ...]
     via: str
     free: int
-    place: tuple[int, int, int, int]
     loads: tuple[int, int]
     class_at: int
 
@@ -141,9 +141,13 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The answer to an Ask: one page of ways, whether more follow, how many in all, and the facets of the day."""
+    """The answer to an Ask: one page of ways with the place of each in order, whether more follow, how many in all.
+
+    And the facets of the day, where they were asked for.
+    """
 
     ways: tuple[Way, ...]
+    places: tuple[str, ...]
     more: bool
     total: int
     unfiltered: int = 0
@@ -151,15 +155,16 @@ class Found:
     airlines: tuple[Facet, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Itinerary:
-    """One way of a slice with its fares; offer `number` of it is `f"{sealed}~{number}"`."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Priced:
+    """A way with its fares, without the offers that are only good for a time.
+
+    Compared by identity: the search remembers it, and pages and answers remember what they made of it.
+    """
 
     segments: tuple[Segment, ...]
     fares: tuple[Fare, ...]
     seats_left: int
-    sealed: str
-    expires: int
 
     @property
     def id(self) -> str:
@@ -176,9 +181,42 @@ class Itinerary:
         """Real minutes from the first departure to the last arrival."""
         return minutes_between(self.segments[0].departure_at, self.segments[-1].arrival_at)
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Itinerary:
+    """One way of a slice with its fares; offer `number` of it is `f"{sealed}~{number}"`, good until `expires`."""
+
+    priced: Priced
+    sealed: str
+    expires: int
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Its flights, in order."""
+        return self.priced.segments
+
+    @property
+    def fares(self) -> tuple[Fare, ...]:
+        """Its brands, the leanest first."""
+        return self.priced.fares
+
+    @property
+    def seats_left(self) -> int:
+        """The seats free on all its flights; 9 means as many or more."""
+        return self.priced.seats_left
+
     def token(self, number: int) -> str:
         """Return the offer of the fare at `number`."""
         return f"{self.sealed}~{number}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Names:
+    """What codes stand for. Compared by identity: while nothing is called anything else, it stays the same object."""
+
+    places: dict[str, Place]
+    carriers: dict[str, str]
+    aircraft: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +233,13 @@ class SliceResult:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A search's answer: one entry for each slice, in order, and the names that its codes stand for."""
+    """A search's answer: one entry for each slice, in order, and the names that its codes stand for, among others."""
 
     currency: str
     party: Party
     cabin: str
     slices: tuple[SliceResult, ...]
-    places: dict[str, Place]
-    carriers: dict[str, str]
-    aircraft: dict[str, str]
+    names: Names
 
 
 @dataclass(frozen=True, slots=True)

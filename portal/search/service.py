@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -32,6 +32,7 @@ from portal.search.rules import (
     Frozen,
     Itinerary,
     Offer,
+    Priced,
     SearchResult,
     SliceResult,
     Stock,
@@ -43,7 +44,6 @@ from portal.search.rules import (
 )
 
 OFFER, CURSOR = "offer", "search.cursor"
-MOST_SEATS_SHOWN = 9
 OFFER_STEP_SECONDS = 15
 LONGEST_TOKEN = 4096
 SOLD_DAYS_AHEAD = 360
@@ -79,10 +79,10 @@ def search(
             limits = {"only_currency": currency, "leaves_after": leaves_after}
             filters = ask.filters | {name: value for name, value in limits.items() if value is not None}
             ask = replace(ask, filters=filters, after=after if position == turn else None, facets=facets)
-            slices.append(_slice(queries.ways(session, ask), criteria, position, ask, book=book, settings=settings))
-    names = places | net.places(session, _codes(slices))
-    chief = currency or next((one.currency for made in slices for one in made.itineraries), settings.currency)
-    return SearchResult(chief, criteria.party, criteria.cabin, tuple(slices), names, net.carriers, net.aircraft)
+            slices.append(_slice(queries.ways(session, ask), criteria, position, ask, book, settings))
+    net.places(session, _codes(slices))
+    chief = currency or next((one.priced.currency for made in slices for one in made.itineraries), settings.currency)
+    return SearchResult(chief, criteria.party, criteria.cabin, tuple(slices), net.names)
 
 
 def _codes(slices: Sequence[SliceResult]) -> set[str]:
@@ -196,42 +196,57 @@ def _today() -> date:
 
 
 def _slice(
-    found: Found, criteria: Criteria, position: int, ask: Ask, *, book: PriceBook, settings: Settings
+    found: Found, criteria: Criteria, position: int, ask: Ask, book: PriceBook, settings: Settings
 ) -> SliceResult:
-    itineraries = tuple(_itinerary(way, criteria, ask, book=book, settings=settings) for way in found.ways)
-    cursor = None
+    desk = _desk(settings, book, (ask.origin, ask.destination), ask.cabin, criteria.party, ask.today)
+    issued, cursor = _issued(), None
+    itineraries = tuple(_itinerary(desk, way, issued) for way in found.ways)
     if found.more:
-        cursor = signing.seal(settings, CURSOR, [position, criteria.sort, *found.ways[-1].place])
+        place = map(int, found.places[-1].split())
+        cursor = signing.seal(settings, CURSOR, [position, criteria.sort, *place])
     return SliceResult(ask.origin, ask.destination, ask.on, itineraries, cursor, found)
 
 
-def _itinerary(way: Way, criteria: Criteria, ask: Ask, *, book: PriceBook, settings: Settings) -> Itinerary:
-    flight_ids = tuple(segment.flight_id for segment in way.segments)
-    fares = _fares(book, _segment_fares(way, ask), criteria.cabin, criteria.party, Sale(ask.today, way.class_at))
-    ends = ask.origin.code, ask.destination.code
-    times = _times(settings)
-    sealed = _sealed(settings, (*ends, flight_ids, criteria.cabin, criteria.party, fares, *times))
-    return Itinerary(way.segments, fares, min(way.free, MOST_SEATS_SHOWN), sealed, times[1])
+@dataclass(frozen=True, slots=True, eq=False)
+class Desk:
+    """What all ways of a slice are priced and sealed with. Compared by identity: the same again for the same."""
+
+    settings: Settings
+    book: PriceBook
+    ends: tuple[Place, Place]
+    cabin: str
+    party: Party
+    today: date
 
 
-def _times(settings: Settings) -> tuple[int, int]:
-    """Return when an offer made now begins and ends, in seconds since 1970.
-
-    It begins up to 15 seconds ago, so that the same offer asked for again in a moment is the same token and costs
-    nothing to seal.
-    """
-    now = int(clock.now().timestamp())
-    issued = now - now % OFFER_STEP_SECONDS
-    return issued, issued + settings.offer_minutes * 60
+_desk = lru_cache(maxsize=512)(Desk)
 
 
 @lru_cache(maxsize=8192)
-def _sealed(settings: Settings, parts: tuple[Any, ...]) -> str:
-    return signing.seal(settings, OFFER, pack(Frozen(*parts)))
+def _itinerary(desk: Desk, way: Way, issued: int) -> Itinerary:
+    """Return the way with its fares and its offers; the desk and the way are all that these depend on."""
+    ends, priced = desk.ends, _priced(desk, way)
+    flight_ids = tuple(segment.flight_id for segment in way.segments)
+    parts = (ends[0].code, ends[1].code, flight_ids, desk.cabin, desk.party, priced.fares)
+    expires = issued + desk.settings.offer_minutes * 60
+    return Itinerary(priced, signing.seal(desk.settings, OFFER, pack(Frozen(*parts, issued, expires))), expires)
 
 
-def _segment_fares(way: Way, ask: Ask) -> tuple[SegmentFare, ...]:
-    chain = (ask.origin.country, *([way.via] if way.via else []), ask.destination.country)
+@lru_cache(maxsize=8192)
+def _priced(desk: Desk, way: Way) -> Priced:
+    sale = Sale(desk.today, way.class_at)
+    fares = _fares(desk.book, _segment_fares(desk.ends, way), desk.cabin, desk.party, sale)
+    return Priced(way.segments, fares, way.free)
+
+
+def _issued() -> int:
+    """Return when an offer made now begins, in seconds since 1970: up to 15 seconds ago, so that it is sealed once."""
+    now = int(clock.now().timestamp())
+    return now - now % OFFER_STEP_SECONDS
+
+
+def _segment_fares(ends: tuple[Place, Place], way: Way) -> tuple[SegmentFare, ...]:
+    chain = (ends[0].country, *([way.via] if way.via else []), ends[1].country)
     return tuple(
         SegmentFare(one.fare_minor, one.currency, here, there, one.departs_on, one.origin, one.destination, load)
         for one, here, there, load in zip(way.segments, chain, chain[1:], way.loads, strict=False)
@@ -301,9 +316,12 @@ def reprice(session: Session, offer: Offer, *, settings: Settings) -> Offer:
     book.brand(offer.cabin, offer.brand)
     fares = _fares_of(book, stocks, offer.cabin, offer.party)
     ends = offer.slice_origin, offer.slice_destination
-    parts = (*ends, offer.flight_ids, offer.cabin, offer.party, fares, *_times(settings))
+    issued = _issued()
+    frozen = Frozen(
+        *ends, offer.flight_ids, offer.cabin, offer.party, fares, issued, issued + settings.offer_minutes * 60
+    )
     number = [fare.brand for fare in fares].index(offer.brand)
-    return offer_of(Frozen(*parts), number, f"{_sealed(settings, parts)}~{number}")
+    return offer_of(frozen, number, f"{signing.seal(settings, OFFER, pack(frozen))}~{number}")
 
 
 def day_prices(
@@ -349,7 +367,7 @@ def cheapest_days(
         asked = replace(plain, slices=(replace(wish, on=on),))
         found = search(session, asked, settings=settings).slices[0].itineraries
         total = found[0].fares[0].quote.total_minor if found else None
-        prices.append(DayPrice(on, found[0].currency if found else settings.currency, total))
+        prices.append(DayPrice(on, found[0].priced.currency if found else settings.currency, total))
     return prices
 
 

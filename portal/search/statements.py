@@ -122,6 +122,7 @@ SEGMENT = (
     "{0}.id, {0}.public_id, {0}.carrier, {0}.number, {0}.origin, {0}.destination, {0}.departs_on, {0}.departure_local, "
     "{0}.arrival_local, {0}.departure_at, {0}.arrival_at, {0}.aircraft, {0}.fare_minor, {0}.currency"
 )
+MOST_SEATS_TOLD = 9
 FACETS = """,
     told as (select json_build_object('total', (select count(*) from priced), 'stops',
         (select json_agg(json_build_array(stops, count, low)) from
@@ -131,15 +132,19 @@ FACETS = """,
              select carrier_two, total from priced where carrier_two <> carrier_one) each
             group by carrier order by carrier) c)) as facets)
 """
-PAGE = """,
-    kept as (select one, two, via, free, load_one, load_two, class_at, departure_at, {sort} as key,
-        count(*) over () as total_count from priced where {filters}),
-    page as (select * from kept {after} order by key, departure_at, one, two nulls first limit :rows)
-    select p.key, extract(epoch from p.departure_at)::bigint, p.free, p.total_count, {told}, p.via,
-        p.load_one, p.load_two, p.class_at, {segments}
-    from {source} left join flights a on a.id = p.one left join flights b on b.id = p.two
-    order by p.key, p.departure_at, p.one, p.two nulls first
-"""
+# One row answers everything: what a way is stands in one line of text, which the reader takes apart only once.
+PAGE = f""",
+    kept as (select one, two, via, free, load_one, load_two, class_at, departure_at, {{sort}} as key,
+        count(*) over () as total_count from priced where {{filters}}),
+    page as (select * from kept {{after}} order by key, departure_at, one, two nulls first limit :rows),
+    lines as (select p.key, p.departure_at, p.one, p.two, p.total_count,
+        concat_ws(' ', p.key, extract(epoch from p.departure_at)::bigint, p.one, coalesce(p.two, 0)) as place,
+        concat_ws('|', p.via, p.load_one, p.load_two, p.class_at, least(p.free, {MOST_SEATS_TOLD}), {{segments}}) as way
+        from page p left join flights a on a.id = p.one left join flights b on b.id = p.two)
+    select {{told}}, coalesce(max(total_count), 0), string_agg(place, E'\\n' order by {{order}}),
+        string_agg(way, E'\\n' order by {{order}}) from lines
+"""  # noqa: S608 – only our own words are put in, values are bound
+ORDER = "key, departure_at, one, two nulls first"
 AFTER = "where (key, extract(epoch from departure_at)::bigint, one, coalesce(two, 0)) > (:k0, :k1, :k2, :k3)"
 FILTERS = {
     "airlines": "carrier_one = any(:airlines) and coalesce(carrier_two, carrier_one) = any(:airlines)",
@@ -203,17 +208,21 @@ def composed(stops: bool, sort: str, filters: tuple[str, ...], after: bool, face
     """Return the statement of a search of this shape."""
     segments = [SEGMENT.format("a"), *([SEGMENT.format("b")] if stops else [])]
     page = PAGE.format(
+        order=ORDER,
         sort=SORTS[sort],
         filters=" and ".join(FILTERS[name] for name in filters) or "true",
         after=AFTER if after else "",
-        told="t.facets" if facets else "null",
+        told="(select facets from told)" if facets else "null",
         segments=", ".join(segments),
-        source="told t left join page p on true" if facets else "page p",
     )
     return text((ONE_STOP if stops else NON_STOP) + PRICED + (FACETS if facets else "") + page)
 
 
 @lru_cache(maxsize=512)
 def driver_sql(stops: bool, sort: str, filters: tuple[str, ...], after: bool, facets: bool) -> str:
-    """Return that statement as psycopg takes it: SQLAlchemy's own way to it costs as much as the rest of a search."""
-    return str(composed(stops, sort, filters, after, facets).compile(dialect=psycopg.dialect()))  # type: ignore[no-untyped-call]  # has no types
+    """Return that statement as psycopg takes it: SQLAlchemy's own way to it costs as much as the rest of a search.
+
+    Without line breaks: psycopg remembers what it made of a statement only where that is shorter than 4,096 characters.
+    """
+    compiled = composed(stops, sort, filters, after, facets).compile(dialect=psycopg.dialect())  # type: ignore[no-untyped-call]  # has no types
+    return " ".join(str(compiled).split())

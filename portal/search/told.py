@@ -19,7 +19,9 @@ from portal.search.rules import (
     Fare,
     Found,
     Itinerary,
+    Names,
     Offer,
+    Priced,
     SearchResult,
     Segment,
     SliceResult,
@@ -177,8 +179,13 @@ class FacetView:
 
 def trip(one: Itinerary, result: SearchResult, hrefs: Sequence[str]) -> Trip:
     """Return an itinerary as the page shows it; `hrefs` lead on with each of its fares."""
+    return trip_of(one.priced, result.party, result.names, hrefs)
+
+
+def trip_of(one: Priced, party: Party, names: Names, hrefs: Sequence[str]) -> Trip:
+    """Return what `trip` does for an itinerary without its offers."""
     first, last = one.segments[0], one.segments[-1]
-    carriers = dict.fromkeys(result.carriers.get(segment.carrier, segment.carrier) for segment in one.segments)
+    carriers = dict.fromkeys(names.carriers.get(segment.carrier, segment.carrier) for segment in one.segments)
     return Trip(
         id=one.id,
         currency=one.currency,
@@ -186,14 +193,14 @@ def trip(one: Itinerary, result: SearchResult, hrefs: Sequence[str]) -> Trip:
         flight_numbers=" · ".join(f"{segment.carrier}{segment.number}" for segment in one.segments),
         departure_local=first.departure_local,
         arrival_local=last.arrival_local,
-        origin=result.places[first.origin],
-        destination=result.places[last.destination],
+        origin=names.places[first.origin],
+        destination=names.places[last.destination],
         day_shift=_days(first.departure_local, last.arrival_local),
         duration_minutes=one.minutes,
-        stops=_stops(one.segments, result.places),
-        segments=tuple(_legs(one.segments, result)),
-        fares=columns(one, result.party, hrefs),
-        groups=tuple(_groups(one.fares, result.party)),
+        stops=_stops(one.segments, names.places),
+        segments=tuple(_legs(one.segments, names)),
+        fares=columns(one, party, hrefs),
+        groups=tuple(_groups(one.fares, party)),
     )
 
 
@@ -214,29 +221,29 @@ def _stops(segments: Sequence[Segment], places: Mapping[str, Place]) -> tuple[St
     )
 
 
-def _legs(segments: Sequence[Segment], result: SearchResult) -> Iterable[Leg]:
+def _legs(segments: Sequence[Segment], names: Names) -> Iterable[Leg]:
     for here, there in zip(segments, (*segments[1:], None), strict=True):
         yield Leg(
             departure_local=here.departure_local,
             arrival_local=here.arrival_local,
-            origin=result.places[here.origin],
-            destination=result.places[here.destination],
-            carrier_name=result.carriers.get(here.carrier, here.carrier),
+            origin=names.places[here.origin],
+            destination=names.places[here.destination],
+            carrier_name=names.carriers.get(here.carrier, here.carrier),
             flight_number=f"{here.carrier}{here.number}",
-            aircraft=result.aircraft.get(here.aircraft, here.aircraft),
+            aircraft=names.aircraft.get(here.aircraft, here.aircraft),
             duration_minutes=here.minutes,
             day_shift=_days(here.departure_local, here.arrival_local),
             wait_minutes=minutes_between(here.arrival_at, there.departure_at) if there else 0,
         )
 
 
-def columns(one: Itinerary, party: Party, hrefs: Sequence[str] = ()) -> tuple[Column, ...]:
+def columns(one: Priced, party: Party, hrefs: Sequence[str] = ()) -> tuple[Column, ...]:
     """Return an itinerary's fares as columns; without `hrefs` they lead nowhere."""
     links = hrefs or [""] * len(one.fares)
     return tuple(_column(fare, href, one, party) for fare, href in zip(one.fares, links, strict=True))
 
 
-def _column(fare: Fare, href: str, one: Itinerary, party: Party) -> Column:
+def _column(fare: Fare, href: str, one: Priced, party: Party) -> Column:
     terms = fare.conditions
     each = sum(line.amount_minor for line in fare.quote.per_type["adult"])
     return Column(
@@ -356,5 +363,5 @@ def travellers(count: int) -> str:
 
 def low_text(found: SliceResult, currency: str) -> str:
     """Return the lowest whole price of the page in `currency` as a form writes it, or nothing."""
-    totals = [one.fares[0].quote.total_minor for one in found.itineraries if one.currency == currency]
+    totals = [one.fares[0].quote.total_minor for one in found.itineraries if one.priced.currency == currency]
     return decimal_text(min(totals), currency) if totals else ""

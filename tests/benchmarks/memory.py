@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -21,21 +22,21 @@ def app() -> Starlette:
     made = create_app(read())
     kept: list[tuple[str, dict[str, Any]]] = []
     answers: list[dict[str, Any]] = []
-    real_render, real_told = pages.render, api.told
+    real_render, real_written = pages.render, api.written
 
     def watched(request: Request, name: str, **context: Any) -> Response:
         kept.append((name, {key: value for key, value in context.items() if key not in ("block", "status")}))
         return real_render(request, name, **context)
 
-    def told(result: SearchResult) -> dict[str, Any]:
-        answers.append(real_told(result))
-        return answers[-1]
+    def written(result: SearchResult) -> str:
+        answers.append(json.loads(real_written(result)))
+        return real_written(result)
 
-    pages.render, api.told = watched, told  # type: ignore[assignment]  # the same calls, watched once
+    pages.render, api.written = watched, written  # type: ignore[assignment]  # the same calls, watched once
     with TestClient(made) as client:
         for path in ("/flights", "/api/flights/search"):
             client.get(f"{path}?{os.environ['BENCH_QUERY']}").raise_for_status()
-    pages.render, api.told = real_render, real_told
+    pages.render, api.written = real_render, real_written
 
     def from_memory(request: Request) -> Response:
         name, context = kept[0]
