@@ -62,7 +62,13 @@ DEMO_STEPS: tuple[tuple[str, Callable[[Session], int | None]], ...] = (
     ("Roll-ups of stale days", analytics.refresh_all),
 )
 
+
 # Each room proves its own books.
+def broken_ways_in(session: Session) -> list[Finding]:
+    """Return what is wrong with the ways into accounts, which stand on a lower floor than the books."""
+    return [Finding(*one) for one in people.broken_ways_in(session)]
+
+
 BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (
     booking_queries.broken_books,
     seat_queries.broken_seats,
@@ -73,6 +79,7 @@ BOOKS: tuple[Callable[[Session], Sequence[Finding]], ...] = (
     trail_queries.broken_trail,
     watch_queries.broken_waits,
     privacy_queries.broken_erasures,
+    broken_ways_in,
 )
 
 

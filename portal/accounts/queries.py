@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import exists, func, select, text
 from sqlalchemy.orm import Session
 
 from portal.accounts import rules
@@ -204,6 +205,43 @@ def safety(session: Session, user_id: UUID) -> Safety | None:
     columns = (User.email, User.email_verified_at, User.password_changed_at)
     row = session.execute(select(*columns).where(User.id == user_id)).first()
     return Safety(*row) if row else None
+
+
+# What must not be, as SQL that returns whose and how.
+BOOKS: Mapping[str, str] = {
+    "recovery codes are left without a second step": """
+        select user_id::text, count(*)::text from recovery_codes r
+        where not exists (select from authenticators a where a.user_id = r.user_id)
+            and not exists (select from passkeys p where p.user_id = r.user_id) group by 1""",
+    "a remembered browser is spared a second step that there is not": """
+        select user_id::text, count(*)::text from remembered_browsers b
+        where not exists (select from authenticators a where a.user_id = b.user_id)
+            and not exists (select from passkeys p where p.user_id = b.user_id) group by 1""",
+    "an account has more recovery codes than are dealt": """
+        select user_id::text, count(*)::text from recovery_codes group by 1 having count(*) > 10""",
+    "an account has more passkeys than it can": """
+        select user_id::text, count(*)::text from passkeys group by 1 having count(*) > 20""",
+    "an app has used up a code of the future": """
+        select user_id::text, last_step::text from authenticators
+        where last_step > extract(epoch from now()) / 30 + 2""",
+    "a family of tokens goes on twice": """
+        select family::text, count(*)::text from refresh_tokens where used_at is null and revoked_at is null
+        group by 1 having count(*) > 1""",
+    "a closed account is still signed in to": """
+        select u.id::text, 'browser' from users u join sign_ins s on s.user_id = u.id where u.closed_at is not null
+        union select u.id::text, 'program' from users u join refresh_tokens t on t.user_id = u.id
+        where u.closed_at is not null and t.revoked_at is null
+        union select u.id::text, 'key' from users u join api_keys k on k.user_id = u.id
+        where u.closed_at is not null and k.revoked_at is null""",
+}
+
+
+def broken_ways_in(session: Session) -> list[tuple[str, str, str]]:
+    """Return what is wrong with the ways into accounts: which rule, whose account or family, and how it is off."""
+    found = []
+    for rule, statement in BOOKS.items():
+        found += [(rule, whose, how) for whose, how in session.execute(text(f"{statement} limit 1000"))]
+    return found
 
 
 def devices(session: Session, user_id: UUID, word: str, now: datetime) -> list[Device]:

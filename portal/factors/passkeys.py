@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import webauthn
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from webauthn.helpers import (
@@ -93,7 +93,7 @@ def register(session: Session, settings: Settings, user_id: UUID, *, answer: str
 
 
 def _keep(session: Session, user_id: UUID, made: Any, name: str, transports: list[str]) -> UUID:
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"passkeys {user_id}", 0))))
+    service.alone(session, user_id)
     if len(_own(session, user_id)) >= rules.MOST_PASSKEYS:
         raise TooManyPasskeys()
     row = insert(Passkey).values(
@@ -160,6 +160,7 @@ def rename(session: Session, user_id: UUID, passkey_id: UUID, name: str) -> None
 
 def remove(session: Session, user_id: UUID, passkey_id: UUID) -> None:
     """Take a passkey off the list and tell its owner; raises UnknownFactor for one of another account."""
+    service.alone(session, user_id)
     row = delete(Passkey).where(Passkey.id == passkey_id, Passkey.user_id == user_id)
     name = session.scalar(row.returning(Passkey.name))
     if name is None:

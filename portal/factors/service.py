@@ -144,12 +144,20 @@ def enrol(session: Session, settings: Settings, user_id: UUID, *, sealed: str, c
     step = rules.step_of(secret, rules.plain(code), clock.now())
     if step is None:
         raise WrongCode()
+    alone(session, user_id)
     locked = signing.lock(settings, SECRET, user_id, secret)
     values = {"secret": locked, "name": name, "last_step": step, "created_at": clock.now(), "used_at": None}
     row = upsert(Authenticator).values(user_id=user_id, **values)
     session.execute(row.on_conflict_do_update(index_elements=[Authenticator.user_id], set_=values))
     audit.record(session, "authenticator.add", "user", user_id, actor_id=user_id, after={"name": name})
     tell(session, user_id, "factor_added", name=name)
+
+
+def alone(session: Session, user_id: UUID) -> None:
+    """Let one transaction at a time change what an account has: two that each take one away both see the last one go,
+    and recovery codes are there exactly as long as a factor is.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"factors {user_id}", 0))))
 
 
 def rename_app(session: Session, user_id: UUID, name: str) -> None:
@@ -159,6 +167,7 @@ def rename_app(session: Session, user_id: UUID, name: str) -> None:
 
 def remove_app(session: Session, user_id: UUID) -> None:
     """Take the app off the account and tell its owner; with the last factor go its recovery codes, too."""
+    alone(session, user_id)
     gone = session.scalar(delete(Authenticator).where(Authenticator.user_id == user_id).returning(Authenticator.name))
     if gone is None:
         raise UnknownFactor()
@@ -180,7 +189,7 @@ def removed(session: Session, user_id: UUID, kind: str, name: str) -> None:
 
 def deal(session: Session, user_id: UUID) -> list[str]:
     """Return ten new recovery codes, to be shown once; the old ones are worthless from now on."""
-    session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"recovery {user_id}", 0))))
+    alone(session, user_id)
     session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     codes = [ids.readable(rules.RECOVERY_LENGTH) for _number in range(rules.RECOVERY_CODES)]
     session.execute(
