@@ -79,7 +79,7 @@ def _set_off(slices: dict[int, int], gone: Sequence[Item], fresh: Sequence[ItemW
 
 def item_lines(session: Session, booking_id: UUID, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the lines of extras; what costs nothing has none. One of the whole trip stands with the first slice."""
-    slices = slices_of(session, booking_id)
+    slices = slices_of(session, booking_id) if rows else {}
     return [
         reckoning.line(
             row["kind"],
@@ -142,7 +142,7 @@ def plan_cancellation(
         words = _("Who you chose does not fly these directions any more.")
         raise Invalid(errors=[FieldError("passengerIds", words)])
     ahead = [piece for piece in slices if piece not in begun]
-    no = rules.cancel_problem(view, travellers, ahead, clock.now()) if ahead else None
+    no = rules.cancel_problem(view, travellers, ahead, clock.now()) if ahead or not begun else None
     waived = [piece.position for piece in slices if waive or piece.position in at_fault]
     no = no or _checked_in(session, travellers, [piece for piece in slices if piece.position not in waived])
     if no:
@@ -354,7 +354,7 @@ def require_possible(session: Session, view: BookingView, amendment: Amendment) 
         begun = {place for place, _kept in payload["ends"]}
         slices = [piece for piece in view.active_slices if piece.position in at]
         ahead = [piece for piece in slices if piece.position not in begun]
-        no = rules.cancel_problem(view, travellers, ahead, now) if ahead else None
+        no = rules.cancel_problem(view, travellers, ahead, now) if ahead or not begun else None
         slices = [piece for piece in slices if piece.position not in payload["waived"]]
     elif amendment.kind == "change":
         travellers = list(view.flying(payload["slice"]))

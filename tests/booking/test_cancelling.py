@@ -164,6 +164,16 @@ def test_nobody_is_left_alone_who_may_not_fly_alone(settings: Settings) -> None:
     assert makers.broken() == []
 
 
+def test_where_every_flight_has_left_there_is_no_quote_of_nothing(settings: Settings) -> None:
+    booking = sold(settings, *there_and_back())
+    quoted = quote(booking)
+    with clock.shifted(timedelta(days=60)):
+        with pytest.raises(errors.ActionClosed, match="Every flight of this booking has left"):
+            quote(booking)
+        with pytest.raises((errors.QuoteExpired, errors.ActionClosed)):
+            confirm(quoted)
+
+
 def test_what_is_not_there_cannot_be_cancelled(settings: Settings) -> None:
     booking = sold(settings, makers.flight())
     for wrong in ({"passenger_ids": [uuid4()]}, {"slice_positions": [4]}, {"passenger_ids": [], "slice_positions": []}):
