@@ -21,13 +21,15 @@ from portal.booking.errors import (
     PriceMismatch,
     QuoteExpired,
     TooManyPayments,
+    UnknownBooking,
 )
-from portal.booking.pages import common, expired, mine, read, sent_on
-from portal.booking.queries import booking_by_id
+from portal.booking.pages import common, expired, read, sent_on
+from portal.booking.queries import booking_access, booking_by_id
 from portal.booking.rules import BookingView, least_of, may_manage
 from portal.booking.tender import CreditCode, PayWish
+from portal.flights.errors import FlightClosed
 from portal.kit import clock, db, grants, i18n, ids, limits, money, origins
-from portal.kit.errors import Invalid
+from portal.kit.errors import Invalid, PortalError
 from portal.kit.i18n import gettext as _
 from portal.kit.money import Money
 from portal.kit.validation import parse
@@ -144,8 +146,8 @@ def start_payment(request: Request) -> Response:
         return see_other(request, f"/bookings/{view.reference}", Notice("warn", no.detail))
     except NamesMissing:
         return see_other(request, f"/book/{view.reference}/passengers")
-    except TooManyPayments as no:
-        return _pay(request, view, no.detail, status=no.status)
+    except (TooManyPayments, FlightClosed) as no:
+        return _pay(request, view, _never(no), status=no.status)
     except Invalid as no:
         return _pay(request, view, "", status=no.status, credit_problem=_sentence(no))
     back = f"/book/{view.reference}/payments/{payment.id}"
@@ -156,6 +158,12 @@ def start_payment(request: Request) -> Response:
     with db.writing() as session:
         payment = service.settle_payment(session, payment.id, outcome)
     return see_other(request, payment.action_url or back)
+
+
+def _never(no: PortalError) -> str:
+    if isinstance(no, FlightClosed):
+        return _("One of these flights is not sold any more. Nothing was charged. Please search again.")
+    return _("Too many cards were refused for this booking. Nothing was charged. Please search again, or call us.")
 
 
 def _begun_at_last(request: Request, view: BookingView) -> Payment:
@@ -224,30 +232,31 @@ def _ways(view: BookingView) -> str:
 
 def payment(request: Request) -> Response:
     """The way back from the bank: find out how it ended and send on; while that is not known, say so and ask again."""
-    view, attempt = _attempt(request)
+    attempt = _attempt(request)
     if attempt.state in OPEN:
         outcome = gateway.lookup(request.settings, attempt)
         with db.writing() as session:
             state = service.settle_payment(session, attempt.id, outcome).state
         attempt = replace(attempt, state=state)
-        view = read(request)
-    response = _after(request, view, attempt)
+    response = _after(request, read(request), attempt)
     if request.wants_part and response.status_code == 303:
         response = Response(headers={"HX-Redirect": response.headers["location"]})
     return response
 
 
-def _attempt(request: Request) -> tuple[BookingView, PaymentView]:
+def _attempt(request: Request) -> PaymentView:
     try:
         payment_id = UUID(request.path_params["payment_id"])
     except ValueError:
         raise UnknownPayment() from None
     with db.reading() as session:
-        view = mine(request, session)
+        owned = booking_access(session, request.path_params["reference"])
         attempt = payment_queries.payment(session, payment_id)
-    if attempt is None or attempt.payable != view.id:
+    if owned is None or not may_manage(owned, **grants.standing(request, owned.reference)):
+        raise UnknownBooking()
+    if attempt is None or attempt.payable != owned.id:
         raise UnknownPayment()
-    return view, attempt
+    return attempt
 
 
 def _after(request: Request, view: BookingView, attempt: PaymentView) -> Response:
