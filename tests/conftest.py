@@ -6,12 +6,13 @@ import itertools
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from starlette.testclient import TestClient
 
 from deploy.local.services import TestServices
@@ -61,14 +62,54 @@ def let_tests_make_tables(settings: Settings) -> None:
     engine.dispose()
 
 
-@pytest.fixture
-def settings(services: TestServices, template: str, tmp_path: Path) -> Iterator[Settings]:
-    """Settings of a portal on a database of its own, a copy of the template, dropped afterwards."""
-    name = f"test_{os.getpid()}_{next(numbers)}"
-    admin = create_engine(db.url_of(services.postgres.url_for("postgres")), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
+class Copies:
+    """Databases for tests: while one runs, the next copy of its template is made and the last one's is dropped."""
+
+    def __init__(self, admin: Engine) -> None:
+        self._admin = admin
+        self._aside = ThreadPoolExecutor(1)
+        self._next: dict[str, Future[str]] = {}
+
+    def take(self, template: str) -> str:
+        """Return the name of a fresh copy of the template."""
+        made = self._next.pop(template, None) or self._aside.submit(self._copy, template)
+        name = made.result()
+        self._next[template] = self._aside.submit(self._copy, template)
+        return name
+
+    def give_back(self, name: str) -> None:
+        """Drop a copy, in a while."""
+        self._aside.submit(self._tell, f'drop database "{name}" with (force)')
+
+    def close(self) -> None:
+        """End, without what nobody waits for any more."""
+        self._aside.shutdown(cancel_futures=True)
+        self._admin.dispose()
+
+    def _copy(self, template: str) -> str:
+        name = f"test_{os.getpid()}_{next(numbers)}"
         # As files: block by block through the log takes twenty times as long.
-        connection.execute(text(f'create database "{name}" template "{template}" strategy file_copy'))
+        self._tell(f'create database "{name}" template "{template}" strategy file_copy')
+        return name
+
+    def _tell(self, statement: str) -> None:
+        with self._admin.connect() as connection:
+            connection.execute(text(statement))
+
+
+@pytest.fixture(scope="session")
+def copies(services: TestServices) -> Iterator[Copies]:
+    """The maker of databases."""
+    url = db.url_of(services.postgres.url_for("postgres"))
+    made = Copies(create_engine(url, isolation_level="AUTOCOMMIT"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def settings(services: TestServices, copies: Copies, template: str, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of a portal on a database of its own, a copy of the template, dropped afterwards."""
+    name = copies.take(template)
     made = Settings(
         database_url=services.postgres.url_for(name, services.postgres.serving_role),
         database_owner_url=services.postgres.url_for(name),
@@ -83,9 +124,7 @@ def settings(services: TestServices, template: str, tmp_path: Path) -> Iterator[
         yield made
     finally:
         db.disconnect()
-        with admin.connect() as connection:
-            connection.execute(text(f'drop database "{name}" with (force)'))
-        admin.dispose()
+        copies.give_back(name)
 
 
 @pytest.fixture
