@@ -118,7 +118,7 @@ def test_terms_are_told_in_words_for_each_fare() -> None:
 def test_it_is_a_tagged_document_with_language_and_title() -> None:
     reader = read(service.itinerary_pdf(sample.booking(), Settings()))
     root: Any = reader.trailer["/Root"]
-    assert root["/MarkInfo"]["/Marked"] == "true" or root["/MarkInfo"]["/Marked"]
+    assert root["/MarkInfo"]["/Marked"].value is True
     assert root["/Lang"] == "en"
     assert root["/ViewerPreferences"]["/DisplayDocTitle"]
     assert reader.metadata is not None
