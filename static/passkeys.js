@@ -14,13 +14,27 @@
     if (one.response.getTransports) response.transports = one.response.getTransports();
     return JSON.stringify({ id: one.id, rawId: text(one.rawId), type: one.type, response, clientExtensionResults: one.getClientExtensionResults() });
   };
-  const ask = async (form) => {
+  const ask = async (form, how) => {
     const answer = await fetch(form.dataset.passkey, { headers: { Accept: "application/json" }, cache: "no-store" });
     if (!answer.ok || !answer.headers.get("content-type")?.startsWith("application/json")) throw new Error("no challenge");
     const wanted = await answer.json();
     const make = "create" in form.dataset;
-    return told(make ? await navigator.credentials.create({ publicKey: creation(wanted) }) : await navigator.credentials.get({ publicKey: request(wanted) }));
+    return told(make ? await navigator.credentials.create({ publicKey: creation(wanted) }) : await navigator.credentials.get({ publicKey: request(wanted), ...how }));
   };
+  /* Where the browser can, the list of the e-mail field offers passkeys, too. A challenge lasts five minutes, so it is asked for anew before; the button comes first. */
+  let waiting, renewal;
+  const stop = () => { clearTimeout(renewal); waiting?.abort(); };
+  const offer = async (form) => {
+    stop();
+    waiting = new AbortController();
+    renewal = setTimeout(offer, 240000, form);
+    try {
+      form.elements.answer.value = await ask(form, { mediation: "conditional", signal: waiting.signal });
+      stop();
+      form.submit();
+    } catch { /* None was chosen, or something else was quicker: the button is still there. */ }
+  };
+  const offers = async (form) => "autofill" in form.dataset && await PublicKeyCredential.isConditionalMediationAvailable?.() && offer(form);
   for (const form of document.querySelectorAll("form[data-passkey]")) {
     const button = form.querySelector("#passkey"), without = form.querySelector("[data-without]"), said = form.querySelector("[data-said]");
     if (!button) continue;
@@ -32,6 +46,7 @@
       if (button.disabled) return;
       button.disabled = true;
       said.hidden = true;
+      stop();
       try {
         form.elements.answer.value = await ask(form);
         form.submit();
@@ -39,7 +54,9 @@
         button.disabled = false;
         said.textContent = form.dataset.failed;
         said.hidden = false;
+        offers(form);
       }
     });
+    offers(form);
   }
 })();

@@ -141,8 +141,10 @@ def _second_done(request: Request, person: queries.Known, after: str) -> Respons
 
 
 def passkey_wanted(request: Request) -> Response:
-    """Tell the browser's script what to ask the device for: any passkey that it has for us."""
-    limits.check(request.settings, "passkey", limits.caller(request.scope))
+    """Tell the browser's script what to ask the device for: any passkey that it has for us.
+
+    Every look at the sign-in page asks this, so only its lane limits it: it writes nothing, and opens nothing alone.
+    """
     with db.reading() as session:
         return _json(passkeys.assertion(session, request.settings, passkeys.SIGN_IN))
 

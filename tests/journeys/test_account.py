@@ -189,6 +189,7 @@ def test_fields_are_named_for_password_managers(portal: RunningPortal, open_page
     assert page.locator("#email").get_attribute("autocomplete") == "username"
     assert page.locator("#password").get_attribute("autocomplete") == "new-password"
     page.goto("/account/sign-in")
+    assert page.locator("#email").get_attribute("autocomplete") == "username webauthn"
     assert (page.locator("#password").get_attribute("autocomplete") or "").startswith("current-password")
     page.goto("/account/forgot-password")
     assert page.locator("#email").get_attribute("autocomplete") == "username"
