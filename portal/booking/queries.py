@@ -7,12 +7,11 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, select, text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
-from portal.booking.models import Segment
 from portal.booking.views import AmendmentView, BookingView, ChargeView, ItemView, PassengerView, SliceView
-from portal.flights.queries import CELLS, JOINS, broken_counters, flight_of_cells, flights_by_id
+from portal.flights.queries import CELLS, JOINS, broken_counters, flight_of_cells
 from portal.kit import ids
 from portal.payments.queries import LEDGER_BOOKS
 
@@ -29,6 +28,9 @@ __all__ = [
 ]
 
 LAPSED = text("select status <> 'held' or expires_at <= clock_timestamp() from bookings where id = :id")
+TRAVEL_DAYS = text(
+    "select departs_on from booking_segments s join flights f on f.id = s.flight_id where s.booking_id = :id order by 1"
+)
 PAYABLE = text(
     """
     select b.status <> 'held' or b.expires_at <= clock_timestamp() as over,
@@ -130,13 +132,7 @@ def before_paying(session: Session, booking_id: UUID) -> Payable:
 
 def travel_days(session: Session, booking_id: UUID) -> list[date]:
     """Return the days of departure, local to each origin."""
-    return [flight.departs_on for flight in flights_by_id(session, flight_ids(session, booking_id)).values()]
-
-
-def flight_ids(session: Session, booking_id: UUID) -> list[int]:
-    """Return the booking's flights in order of travel."""
-    found = select(Segment.flight_id).where(Segment.booking_id == booking_id)
-    return list(session.scalars(found.order_by(Segment.slice_position, Segment.position)))
+    return list(session.scalars(TRAVEL_DAYS, {"id": booking_id}))
 
 
 def _view(session: Session, statement: TextClause, key: Any) -> BookingView | None:

@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import bindparam, case, delete, func, select, update
+from sqlalchemy import bindparam, case, delete, func, select, text, update
 from sqlalchemy.orm import Session
 
 from portal.booking import errors, rules
@@ -51,6 +51,14 @@ LOCK_WITH_PAYMENT = (
     .where(Payment.id == bindparam("payment"))
     .with_for_update()
     .execution_options(populate_existing=True)
+)
+
+DROP_ITEMS = text(
+    """
+    with items as (delete from booking_items where booking_id = :booking_id and kind = any(:kinds) returning id),
+        lines as (delete from charges where item_id in (select id from items) returning amount_minor)
+    select sum(amount_minor)::bigint from lines
+    """
 )
 
 
@@ -171,10 +179,8 @@ def add_items(
 
 def drop_items(session: Session, booking: Booking, kinds: Collection[str]) -> None:
     """Take a hold's extras of these kinds off again, with their lines: nothing of them was paid."""
-    mine = select(Item.id).where(Item.booking_id == booking.id, Item.kind.in_(kinds))
-    gone = session.scalars(delete(Charge).where(Charge.item_id.in_(mine)).returning(Charge.amount_minor)).all()
-    booking.total_minor -= sum(gone)
-    session.execute(delete(Item).where(Item.booking_id == booking.id, Item.kind.in_(kinds)))
+    session.flush()
+    booking.total_minor -= session.scalar(DROP_ITEMS, {"booking_id": booking.id, "kinds": list(kinds)}) or 0
 
 
 def cancel_items(session: Session, item_ids: Collection[UUID]) -> None:

@@ -164,7 +164,7 @@ class FlightView:
 
 def flights_by_id(session: Session, ids: Collection[int]) -> dict[int, FlightView]:
     """Return the flights among `ids`; an unknown id is simply not in the answer."""
-    return {row[0]: _view(row) for row in session.execute(BY_ID, {"ids": list(ids)})}
+    return {row[0]: _view(row) for row in session.execute(BY_ID, {"ids": list(ids)})} if ids else {}
 
 
 def flight_of_cells(cells: list[Any]) -> FlightView:

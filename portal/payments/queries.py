@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, exists, func, or_, select
+from sqlalchemy import bindparam, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from portal.payments.models import Credit, LedgerLine, Payment, Refund
@@ -37,44 +37,31 @@ class PaymentView:
     return_url: str | None
 
 
+VIEW = select(*(getattr(Payment, name) for name in PaymentView.__dataclass_fields__))
+BY_ID = VIEW.where(Payment.id == bindparam("id"))
+OF_PAYABLE = VIEW.where(Payment.payable == bindparam("payable")).order_by(Payment.created_at, Payment.id)
+OPEN_ONE = (
+    VIEW.where(Payment.payable == bindparam("payable"), Payment.state.in_(UNDECIDED))
+    .order_by(Payment.created_at.desc())
+    .limit(1)
+)
+
+
 def payment(session: Session, payment_id: UUID) -> PaymentView | None:
     """Return the payment, or None."""
-    row = session.get(Payment, payment_id)
-    return _view(row) if row else None
+    row = session.execute(BY_ID, {"id": payment_id}).one_or_none()
+    return PaymentView(*row) if row else None
 
 
 def payments_of(session: Session, payable: UUID) -> list[PaymentView]:
     """Return every attempt to pay for `payable`, oldest first."""
-    found = select(Payment).where(Payment.payable == payable).order_by(Payment.created_at, Payment.id)
-    return [_view(row) for row in session.scalars(found)]
+    return [PaymentView(*row) for row in session.execute(OF_PAYABLE, {"payable": payable})]
 
 
 def open_payment(session: Session, payable: UUID) -> PaymentView | None:
     """Return the attempt whose end is not known yet, the newest if several, or None."""
-    found = select(Payment).where(Payment.payable == payable, Payment.state.in_(UNDECIDED))
-    row = session.scalar(found.order_by(Payment.created_at.desc()).limit(1))
-    return _view(row) if row else None
-
-
-def _view(row: Payment) -> PaymentView:
-    return PaymentView(
-        row.id,
-        row.payable,
-        row.amount_minor,
-        row.currency,
-        row.gateway,
-        row.gateway_reference,
-        row.method,
-        row.state,
-        row.decline_code,
-        row.action_url,
-        row.created_at,
-        row.settled_at,
-        row.purpose,
-        row.applied_at,
-        row.credit_id,
-        row.return_url,
-    )
+    row = session.execute(OPEN_ONE, {"payable": payable}).one_or_none()
+    return PaymentView(*row) if row else None
 
 
 # Each returns (thing, detail) for what is off: the ledger against the tables, and each entry by itself.

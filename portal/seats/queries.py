@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -14,17 +13,19 @@ from portal.booking.queries import Finding
 from portal.booking.views import BookingView
 from portal.flights.models import Flight
 from portal.kit import clock
-from portal.kit.model import Base
 from portal.pricing.service import load_book
 from portal.seats import rules
 from portal.seats.models import ExtraProduct, SeatPrice
 from portal.seats.rules import NOTHING_LIKED, Catalogue, Extra, Liked, SeatFare
 
+FARES = select(*(getattr(SeatPrice, name) for name in SeatFare.__dataclass_fields__))
+EXTRAS = select(*(getattr(ExtraProduct, name) for name in Extra.__dataclass_fields__))
+
 
 def catalogue(session: Session, currency: str) -> Catalogue:
     """Return what seats and extras cost today (UTC) in a currency; raises NoRate where it cannot be converted."""
-    fares = [SeatFare(**_values(row, SeatFare)) for row in session.scalars(select(SeatPrice))]
-    extras = [Extra(**_values(row, Extra)) for row in session.scalars(select(ExtraProduct))]
+    fares = [SeatFare(*row) for row in session.execute(FARES)]
+    extras = [Extra(*row) for row in session.execute(EXTRAS)]
     return rules.catalogue(fares, extras, load_book(session), currency=currency, on=clock.now().date())
 
 
@@ -46,10 +47,6 @@ def amendment_by_key(session: Session, booking_id: UUID, key: str) -> Amendment 
     """Return what this key has done to the booking before, or None."""
     found = select(Amendment).where(Amendment.booking_id == booking_id, Amendment.idempotency_key == key)
     return session.scalar(found)
-
-
-def _values(row: Base, kind: type[Any]) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in kind.__dataclass_fields__}
 
 
 # Each returns (thing, detail) for what is off.

@@ -138,6 +138,8 @@ def _opened(session: Session, reference: str, key: str) -> tuple[BookingView, Am
     closed = rules.booking_closed(view, clock.now())
     if closed:
         raise SelectionClosed(closed)
+    if view.status == "held":
+        return view, None  # a hold changes at once: no key has made an amendment of it
     return view, queries.amendment_by_key(session, booking.id, key)
 
 
@@ -267,6 +269,8 @@ def _name(session: Session, view: BookingView, changed: Iterable[SeatWish]) -> N
             choices.append(SeatChoice(one.flight_id, one.seat, one.passenger_id))
         elif not paid or (one.flight_id, one.passenger_id) not in bought:
             seating.give_up(session, holder=view.id, occupant=one.passenger_id, flight_id=one.flight_id)
+    if not choices:
+        return
     minutes = SET_ASIDE_MINUTES if paid else None
     try:
         seating.choose(session, holder=view.id, choices=choices, tentative_minutes=minutes)

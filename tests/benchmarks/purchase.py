@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import os
 import re
 import time
 from datetime import timedelta
@@ -15,7 +16,7 @@ from urllib.parse import urlencode
 
 from deploy.local.services import TestServices
 from tests import world
-from tests.benchmarks import load
+from tests.benchmarks import cpu, load
 from tests.benchmarks.booking import prepared
 from tests.benchmarks.report import Figure, Result
 
@@ -34,11 +35,17 @@ def run() -> Result:
         prepared(services, count=DAYS * A_DAY, a_day=A_DAY)
         with load.serving(services, "portal.app:serve", workers=PROCESSES) as port:
             asyncio.run(rate(port, seconds=WARM_SECONDS))
+            before = cpu.seconds()
             bought, asked = asyncio.run(rate(port, seconds=SECONDS))
+            used = cpu.seconds() - before
     limits = {"what is wanted": WANTED_A_MINUTE}
     figure = Figure("every page and form of a purchase", 60 * bought, "purchases a minute", limits, 1.0)
     data = f"{DAYS} days of {A_DAY} flights; {CLIENTS} browsers, {PROCESSES} server processes, jobs held back"
-    return Result("purchase", data, [figure], [f"{asked / bought:.0f} requests a purchase, {asked:,.0f} a second"])
+    notes = [f"{asked / bought:.0f} requests a purchase, {asked:,.0f} a second"]
+    notes.append(
+        f"CPU for a purchase: {cpu.told(used, each=bought * SECONDS)}; {os.cpu_count()} cores are shared by all"
+    )
+    return Result("purchase", data, [figure], notes)
 
 
 async def rate(port: int, *, seconds: float) -> tuple[float, float]:
