@@ -56,8 +56,11 @@ LINES = text(
 )
 LINE = text(
     """
-    select id, adults + children, case when flight_id = :flight_id then onward_id else flight_id end from waits
-    where :flight_id in (flight_id, onward_id) and cabin = :cabin and state = 'waiting' order by place
+    select w.id, w.adults + w.children, o.id from waits w
+    left join flights o on o.id = case when w.flight_id = :flight_id then w.onward_id else w.flight_id end
+    where :flight_id in (w.flight_id, w.onward_id) and w.cabin = :cabin and w.state = 'waiting'
+      and (o.id is null or (o.status = 'scheduled' and o.sale_closed_at is null and o.departure_at > now()))
+    order by w.place
     """
 )
 WAITS = """
@@ -142,7 +145,10 @@ def lines_to_serve(session: Session, closes_at: datetime) -> list[tuple[int, str
 
 
 def line(session: Session, flight_id: int, cabin: str) -> list[tuple[UUID, int, int | None]]:
-    """Return who waits, in the order of joining, with the seats that each takes, and the other flight they need."""
+    """Return who waits, in the order of joining, with the seats that each takes, and the other flight they need.
+
+    Who needs another flight that is not sold at the moment keeps the place and is left out.
+    """
     return [(row[0], row[1], row[2]) for row in session.execute(LINE, {"flight_id": flight_id, "cabin": cabin})]
 
 

@@ -135,7 +135,7 @@ def leave(session: Session, wait_id: UUID, *, user_id: UUID | None = None) -> No
 def offer_next(session: Session, flight_id: int, cabin: str, *, settings: Settings) -> UUID | None:
     """Hold seats for the first in line whose party fits, at today's price for three hours; returns the wait, or None.
 
-    Who waits for a connection fits once its other flight has the seats, too.
+    Who waits for a connection fits once its other flight has the seats, too, as long as the two still connect.
 
     One party a transaction: call it again until it returns None. Raises what hold raises (SoldOut: somebody bought in
     between); the transaction must be rolled back then, and the line stays as it was.
@@ -143,13 +143,21 @@ def offer_next(session: Session, flight_id: int, cabin: str, *, settings: Settin
     session.execute(LOCK_LINE, {"key": f"waiting list {flight_id} {cabin}"})
     line = queries.line(session, flight_id, cabin)
     free = free_seats(session, [flight_id, *(other for _who, _seats, other in line if other)])
-    able = [(who, n) for who, n, other in line if other is None or free.get((other, cabin), 0) >= n]
+    through = _still_connect(session, flight_id, [other for _who, _seats, other in line if other])
+    able = [(who, n) for who, n, other in line if not other or (other in through and free.get((other, cabin), 0) >= n)]
     wait_id = rules.next_in_line(able, free.get((flight_id, cabin), 0))
     row = session.get(Wait, wait_id, with_for_update=True, populate_existing=True) if wait_id else None
     if row is None or row.state != "waiting":
         return None
     _offer(session, row, settings)
     return row.id
+
+
+def _still_connect(session: Session, flight_id: int, others: Sequence[int]) -> set[int]:
+    """Return the flights among `others` that connect with this one, before or after it, as they are timed now."""
+    known = flights_by_id(session, [flight_id, *others]) if others else {}
+    pairs = ((other, known[flight_id], known[other]) for other in others)
+    return {other for other, mine, its in pairs if rules.connects(mine, its) or rules.connects(its, mine)}
 
 
 def _offer(session: Session, row: Wait, settings: Settings) -> None:

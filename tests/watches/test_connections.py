@@ -90,6 +90,26 @@ def test_who_cannot_fly_on_is_passed_over_and_keeps_the_place(settings: Settings
     assert (makers.state(through), makers.state(straight)) == ("waiting", "offered")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sale_closed_at = now()",
+        "departure_at = departure_at - interval '2 hours', departure_local = departure_local - interval '2 hours'",
+    ],
+)
+def test_a_second_flight_that_is_not_sold_or_no_longer_connects_holds_nobody_up(
+    settings: Settings, change: str
+) -> None:
+    one, two = first(1), second(5)
+    kept = fill(settings, one)
+    through, straight = joined(one, two), makers.joined(one, "ben@example.com")
+    with db.writing() as session:
+        session.execute(text(f"update flights set {change} where id = :id"), {"id": two.id})
+    bookings.lapse(kept)
+    makers.serve(settings)
+    assert (makers.state(through), makers.state(straight)) == ("waiting", "offered")
+
+
 def test_a_line_for_both_ends_when_either_is_cancelled(settings: Settings) -> None:
     one, two = first(5), second(1)
     fill(settings, two)
