@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import date
 from uuid import UUID
 
 from portal.analytics import service as analytics
+from portal.booking.errors import AmendmentUnderWay
 from portal.booking.queries import booking_by_id
 from portal.disruptions import queries, service
 from portal.disruptions.rules import Affected
 from portal.disruptions.told import change_mail, told
+from portal.flights.errors import Busy
 from portal.flights.operations import flight_of
 from portal.kit import clock, db, i18n, mail, outbox
 from portal.kit.errors import PortalError
@@ -18,6 +21,8 @@ from portal.kit.settings import Settings
 from portal.tickets.service import calendar
 from tasks.delivery import Handler, deliver
 from tasks.handlers_tickets import papers_of
+
+log = logging.getLogger(__name__)
 
 
 def announce(_: Settings, letter: Letter) -> None:
@@ -90,6 +95,8 @@ def _refund(affected_id: UUID) -> None:
     try:
         with db.writing() as session:
             service.refund(session, affected_id, actor_id=None)
+    except (Busy, AmendmentUnderWay) as no:  # Somebody seats people, or pays, at this moment: the next round is soon.
+        log.info("automatic refund waits", extra={"affected": str(affected_id), "reason": str(no)})
     except PortalError as no:
         with db.writing() as session:
             service.leave_to_staff(session, affected_id, no.detail or no.title)

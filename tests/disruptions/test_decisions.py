@@ -19,6 +19,7 @@ from portal.pricing.rules import Party
 from tasks.handlers_disruptions import HANDLERS
 from tests import world
 from tests.booking import makers
+from tests.booking.test_items import choose, wish
 from tests.disruptions.conftest import broken, carry_out, states, tell
 
 
@@ -145,6 +146,22 @@ def test_who_is_silent_is_reminded_and_then_paid_back(settings: Settings, flight
     clock_round(settings)
     assert states(made) == {"refunded": 1}
     assert makers.status(silent) == "cancelled"
+    assert broken() == []
+
+
+def test_the_clock_waits_for_who_is_paying_for_something_and_then_goes_on(settings: Settings, flight: Flight) -> None:
+    booking = makers.confirmed(settings, makers.offer(settings, flight))
+    assert choose(booking, wish(booking)) is not None
+    payment = makers.begun(booking)
+    made = carry_out(flight, "cancel")
+    tell(made)
+    _pass(timedelta(days=8))
+    clock_round(settings)
+    assert states(made) == {"told": 1}
+    assert makers.one("select count(*) from audit_entries where action = 'carrier_change.left_to_staff'") == 0
+    makers.settled(payment, "declined")
+    clock_round(settings)
+    assert states(made) == {"refunded": 1}
     assert broken() == []
 
 
