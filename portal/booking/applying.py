@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from portal.booking import records
-from portal.booking.models import Amendment, Booking, Item, Passenger
+from portal.booking.models import Amendment, Booking, Charge, Item, Passenger
 from portal.flights import seating
-from portal.flights.errors import ClaimsLost, SeatTaken
+from portal.flights.errors import ClaimsLost, SeatTaken, SeatUnknown
 from portal.flights.seating import SeatChoice
 from portal.flights.service import SeatWish, give_back, lock_seats, move_claims, sell_claims, take_seats
 from portal.kit import audit, clock, outbox
@@ -79,9 +79,21 @@ def _tell(session: Session, booking: Booking, amendment: Amendment, before: dict
 
 def _items(session: Session, booking: Booking, amendment: Amendment) -> None:
     cancelled = [UUID(one) for one in amendment.payload["cancel"]]
+    _require_still_worth(session, amendment)
     records.cancel_items(session, cancelled)
     records.add_items(session, booking.id, amendment.payload["add"], amendment_id=amendment.id)
     _name_seats(session, booking, amendment, cancelled)
+
+
+def _require_still_worth(session: Session, amendment: Amendment) -> None:
+    """Raise ClaimsLost where what was to be set off has been given back since: a seat lost on another aircraft."""
+    off = {UUID(line["item_id"]): line["amount_minor"] for line in amendment.lines if line["amount_minor"] < 0}
+    if not off:
+        return
+    worth = select(Charge.item_id, func.sum(Charge.amount_minor)).where(Charge.item_id.in_(off))
+    for item_id, minor in session.execute(worth.group_by(Charge.item_id)):
+        if item_id is not None and minor + off[item_id] < 0:
+            raise ClaimsLost()
 
 
 def _name_seats(session: Session, booking: Booking, amendment: Amendment, cancelled: list[UUID]) -> None:
@@ -93,7 +105,7 @@ def _name_seats(session: Session, booking: Booking, amendment: Amendment, cancel
     choices = [SeatChoice(row["flight_id"], row["seat"], UUID(row["passenger_id"])) for row in added]
     try:
         seating.choose(session, holder=booking.id, choices=choices)
-    except SeatTaken:
+    except (SeatTaken, SeatUnknown):  # Taken, or not on the aircraft that flies instead.
         raise ClaimsLost() from None
 
 

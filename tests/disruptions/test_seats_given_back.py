@@ -133,6 +133,36 @@ def test_a_seat_that_is_lost_gives_its_price_back_and_is_no_longer_an_extra(sett
     assert broken() == []
 
 
+def better(booking: Booking, seat: str) -> None:
+    """Choose another seat, dearer than the one that was paid for, and pay for it after all that follows."""
+    assert choose(booking, wish(booking, "seat", 4_000, label=f"Seat {seat}", seat=seat), kinds=SEATS) is not None
+
+
+def test_a_dearer_seat_that_is_not_on_the_other_aircraft_is_not_sold_and_its_money_goes_back(
+    settings: Settings, flight: Flight
+) -> None:
+    small()
+    booking = bought(settings, flight, "6A")
+    better(booking, "28C")
+    carry_out(flight, "swap", aircraft="TINY")
+    assert makers.settled(makers.begun(booking)) == "succeeded"
+    assert makers.one("select sum(amount_minor) from refunds") == 4_000 - PAID
+    assert [one.seat for one in seen(booking).items] == ["6A"]
+    assert broken() == []
+
+
+def test_what_was_given_back_meanwhile_is_not_set_off_once_more(settings: Settings, flight: Flight) -> None:
+    exits_only()
+    booking = bought(settings, flight, "20A")
+    fare = seen(booking).total_minor - PAID
+    better(booking, "1A")
+    tell(carry_out(flight, "swap", aircraft="EXIT"))
+    told(settings)
+    makers.settled(makers.begun(booking))
+    assert (seen(booking).total_minor, seen(booking).paid_minor, seen(booking).items) == (fare, fare, ())
+    assert broken() == []
+
+
 def test_a_swap_that_was_not_told_yet_is_not_forgotten_by_the_next(settings: Settings, flight: Flight) -> None:
     small()
     booking = bought(settings, flight, "6A")
