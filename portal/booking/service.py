@@ -25,9 +25,10 @@ from portal.kit.idempotency import KeyReused
 from portal.kit.money import Money
 from portal.kit.outbox import Draft
 from portal.payments import credits
+from portal.payments import queries as payment_queries
 from portal.payments import service as payments
 from portal.payments.models import Payment
-from portal.payments.rules import OPEN, UNDECIDED, Outcome
+from portal.payments.rules import OPEN, Outcome
 from portal.pricing import promotions
 from portal.pricing.discounts import LINE
 from portal.pricing.errors import PromotionRefused
@@ -236,9 +237,9 @@ def begin_payment(session: Session, reference: str, wish: PayWish) -> Payment:
     amount = rules.taken_of(due, wish.amount, partial=wish.partial)
     if amount is None:
         raise errors.PriceMismatch(balance=due, least=rules.least_of(due) if wish.partial else None)
-    undecided = next((one for one in attempts if one.state in UNDECIDED), None)
-    if undecided is not None:
-        return _go_on(undecided, wish, amount)
+    going_on = payment_queries.open_payment(session, booking.id) if attempts else None
+    if going_on is not None:
+        return _go_on(next(one for one in attempts if one.id == going_on.id), wish, amount)
     purpose = waiting.id if waiting else None
     if sum(one.purpose == purpose for one in attempts) >= rules.MAX_PAYMENTS:
         raise errors.TooManyPayments(_("Nothing was charged. Please search again, or call us."))

@@ -40,8 +40,10 @@ class PaymentView:
 VIEW = select(*(getattr(Payment, name) for name in PaymentView.__dataclass_fields__))
 BY_ID = VIEW.where(Payment.id == bindparam("id"))
 OF_PAYABLE = VIEW.where(Payment.payable == bindparam("payable")).order_by(Payment.created_at, Payment.id)
+# What staff have sent back after their look is decided, too.
+SENT_BACK = (Payment.state == "under_review") & exists().where(Refund.payment_id == Payment.id)
 OPEN_ONE = (
-    VIEW.where(Payment.payable == bindparam("payable"), Payment.state.in_(UNDECIDED))
+    VIEW.where(Payment.payable == bindparam("payable"), Payment.state.in_(UNDECIDED), ~SENT_BACK)
     .order_by(Payment.created_at.desc())
     .limit(1)
 )

@@ -12,7 +12,10 @@ from portal.booking.amending import ItemWish
 from portal.booking.models import Amendment, Booking
 from portal.booking.queries import BookingView, booking_by_id
 from portal.kit import db
+from portal.kit.money import Money
 from portal.kit.settings import Settings
+from portal.payments import service as payments
+from portal.payments.rules import Outcome
 from tests.booking import makers
 
 SEATS, BAGS = frozenset({"seat"}), frozenset({"bag"})
@@ -161,3 +164,19 @@ def test_an_expired_hold_takes_no_extras(settings: Settings) -> None:
         choose(booking, wish(booking))
     with db.writing() as session:
         assert service.expire_lapsed(session) == 1
+
+
+def test_once_staff_have_sent_another_sum_back_the_booking_is_paid_for_again(settings: Settings) -> None:
+    booking = makers.confirmed(settings, makers.offer(settings, makers.flight()))
+    choose(booking, wish(booking))
+    first = makers.begun(booking)
+    with db.writing() as session:
+        outcome = Outcome("succeeded", "ch_1", taken=Money(777, "EUR"))
+        assert service.settle_payment(session, first, outcome).state == "under_review"
+    with pytest.raises(errors.PaymentUnderWay):
+        makers.begun(booking)
+    with db.writing() as session:
+        payments.send_reviewed_back(session, first, actor_id=None)
+    makers.settled(makers.begun(booking))
+    assert [one.code for one in seen(booking).items] == ["BAG"]
+    assert makers.broken() == []
