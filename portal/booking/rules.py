@@ -33,8 +33,6 @@ LEAST_PART = 100
 NEXT = {"held": ("confirmed", "expired"), "confirmed": ("cancelled",), "cancelled": (), "expired": ()}
 MAX_CORRECTIONS = 2
 MOST_LETTERS = 3
-CHECK_IN_OPENS = timedelta(hours=24)
-CHECK_IN_CLOSES = timedelta(minutes=60)
 
 
 def least_of(due: Money) -> Money:

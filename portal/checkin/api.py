@@ -67,7 +67,16 @@ def check_ins(request: Request) -> Response:
 
 
 @operation(
-    "Undo a check-in", status=204, errors=(UnknownBooking, Forbidden, errors.NotCheckedIn, errors.AlreadyBoarded)
+    "Undo a check-in",
+    status=204,
+    errors=(
+        UnknownBooking,
+        Forbidden,
+        errors.NotCheckedIn,
+        errors.AlreadyBoarded,
+        errors.CheckInClosed,
+        errors.PartySplit,
+    ),
 )
 def undo(request: Request) -> Response:
     """Take a check-in back, until its traveller has boarded; an adult's goes with that of the infant on the lap."""
