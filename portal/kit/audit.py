@@ -215,15 +215,18 @@ class _SortedOut:
         return {MARK: len(self.values) - 1}
 
 
-def erase(session: Session, *, of: UUID, things: Sequence[tuple[str, str]] = (), words: Sequence[str] = ()) -> int:
+def erase(
+    session: Session, *, of: UUID | None = None, things: Sequence[tuple[str, str]] = (), words: Sequence[str] = ()
+) -> int:
     """Erase the personal part of every entry that this person made, that is about `things` (kind and id of each: the
-    account, its bookings), or in which one of `words` (an e-mail address) stands as a whole value; returns of how
-    many. The entries, their seals and the chain stay. Recorded as a deed.
+    account, a booking), or in which one of `words` (an e-mail address) stands as a whole value; returns of how many.
+    The entries, their seals and the chain stay. Recorded as a deed about the person, or about the first thing.
     """
     kinds, ids = [kind for kind, _ in things], [thing_id for _, thing_id in things]
     count = session.scalar(ERASE, {"of": of, "kinds": kinds, "ids": ids, "words": list(words)}) or 0
     if count:
-        record(session, "personal.erased", "user", of, after={"entries": count})
+        about = ("user", str(of)) if of else things[0]
+        record(session, "personal.erased", *about, after={"entries": count})
     return int(count)
 
 

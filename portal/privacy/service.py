@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from portal.accounts import queries as people
 from portal.accounts import service as accounts
 from portal.accounts.models import User
+from portal.booking.models import Booking
 from portal.kit import audit, clock, i18n, outbox, signing
 from portal.kit.settings import Settings
 from portal.privacy import rules
@@ -174,22 +175,41 @@ ERASE_PERSON = (
     "delete from alerts where user_id = :id or lower(email) = :email",
     "delete from pending_accounts where lower(email) = :email",
     "update sent_mails set recipient = '', subject = '' where lower(recipient) = :email",
-    """delete from letters where state in ('done', 'dropped')
+    """delete from letters where state in ('done', 'dropped', 'dead')
         and (lower(payload->>'email') = :email or payload->>'userId' = cast(:id as text))""",
     "update credits set owner_email = null where lower(owner_email) = :email",
 )
 
 
 def erase_rest(session: Session) -> int:
-    """Erase contact, birthdays and documents of bookings whose owner is erased and whose flights are over; how many."""
+    """Erase contact, birthdays and documents of bookings whose owner is erased and whose flights are over, and what the
+    audit trail, letters and mails say of them; returns how many. An address that is somebody else's, too, stays theirs;
+    receipts stay as they were issued.
+    """
     due = delete(LaterErasure).where(LaterErasure.due_at <= clock.now()).returning(LaterErasure.booking_id)
     ids = list(session.scalars(due))
+    if not ids:
+        return 0
+    for reference in session.scalars(select(Booking.reference).where(Booking.id.in_(ids)).order_by(Booking.reference)):
+        audit.erase(session, things=[("booking", reference)])
     for statement in ERASE_BOOKING:
         session.execute(text(statement), {"ids": ids} | ({"nobody": rules.NOBODY} if ":nobody" in statement else {}))
     return len(ids)
 
 
 ERASE_BOOKING = (
+    """update sent_mails m set recipient = '', subject = ''
+        where lower(m.recipient) in (
+                select lower(contact_email) from bookings where id = any(:ids)
+                union select lower(payload->'before'->>'email') from amendments
+                where booking_id = any(:ids) and kind = 'contact')
+            and not exists (select from users u where lower(u.email) = lower(m.recipient))
+            and not exists (select from bookings o where lower(o.contact_email) = lower(m.recipient)
+                and o.id <> all(:ids))""",
+    """delete from letters where state in ('done', 'dropped', 'dead')
+        and payload->>'bookingId' = any(cast(:ids as text[]))""",
+    """update amendments set payload = payload || '{"before": {"email": null, "phone": null},
+        "after": {"email": null, "phone": null}}' where booking_id = any(:ids) and kind = 'contact'""",
     "update bookings set contact_email = :nobody, contact_phone = null where id = any(:ids)",
     "update passengers set date_of_birth = null where booking_id = any(:ids)",
     """delete from travel_documents where passenger_id in (select id from passengers where booking_id = any(:ids))""",

@@ -7,14 +7,14 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from starlette.testclient import TestClient
 
 from portal.accounts import service as accounts
 from portal.accounts.models import SavedTraveller, SignIn, User
 from portal.booking.models import Booking, Passenger
 from portal.booking.queries import broken_books
-from portal.kit import clock, db, mail, outbox
+from portal.kit import audit, clock, db, mail, outbox
 from portal.kit.settings import Settings
 from portal.privacy import queries, rules
 from portal.privacy.models import Erasure, LaterErasure
@@ -148,6 +148,53 @@ def test_the_address_is_found_nowhere_afterwards(robin: TestClient, settings: Se
     HANDLERS["privacy.erase"](settings, outbox.Letter(kind="privacy.erase", payload={}))
     assert mentions("robin@example.com") == {}
     assert count(mail.SentMail) > 0
+
+
+def test_another_contact_is_found_nowhere_either(robin: TestClient, settings: Settings) -> None:
+    """The address given for a booking need not be the account's: its mails, letters and trail go with the booking's."""
+    with db.writing() as session:
+        reference = session.scalars(select(Booking.reference)).one()
+    for email in ("before@elsewhere.example", "work@elsewhere.example"):
+        robin.post(f"/bookings/{reference}/contact", data={"email": email, "phone": "+15551234567"})
+    work_off(settings)
+    assert {"bookings", "letters", "sent_mails"} <= mentions("@elsewhere.example").keys()
+    with db.writing() as session:
+        session.execute(text("update letters set state = case when id % 2 = 0 then 'done' else 'dead' end"))
+        session.execute(text("update letters set done_at = now()"))
+        said = {"email": "work@elsewhere.example"}  # by a clerk, say: what the owner did goes with the account
+        audit.record(session, "booking.contact", "booking", reference, after=said)
+    forget_all(robin, settings)
+    receipts = {"sale_papers"}  # which the law wants as they were issued
+    for word in ("before@elsewhere.example", "work@elsewhere.example", "+15551234567"):
+        assert mentions(word).keys() <= receipts
+    with db.reading() as session:
+        assert broken_books(session) == []
+    assert "personal.erased" in trail(reference)
+
+
+def test_an_address_that_is_somebody_elses_too_stays_theirs(robin: TestClient, settings: Settings) -> None:
+    with db.writing() as session:
+        session.execute(text("update bookings set contact_email = 'Lee@example.com'"))
+        sent = {"message_id": "x", "kind": "x", "recipient": "lee@example.com", "subject": "x"}
+        session.execute(insert(mail.SentMail).values(sent))
+    people.join(TestClient(robin.app, follow_redirects=False), "lee@example.com")
+    forget_all(robin, settings)
+    assert mentions("lee@example.com").keys() >= {"users", "sent_mails"}
+    assert "bookings" not in mentions("lee@example.com")
+
+
+def forget_all(client: TestClient, settings: Settings) -> None:
+    """Delete the account, and let the grace and the flights be over."""
+    delete(client)
+    pass_grace(settings)
+    with db.writing() as session:
+        session.execute(update(LaterErasure).values(due_at=clock.now()))
+    HANDLERS["privacy.erase"](settings, outbox.Letter(kind="privacy.erase", payload={}))
+
+
+def trail(thing_id: str) -> list[str]:
+    with db.reading() as session:
+        return list(session.scalars(select(audit.AuditEntry.action).where(audit.AuditEntry.thing_id == thing_id)))
 
 
 def mentions(word: str) -> dict[str, int]:
