@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -228,8 +229,13 @@ def _cabin(one: queries.CabinMap, taken: dict[str, tuple[UUID, UUID]]) -> CabinP
 def _row(one: queries.CabinMap, number: int, taken: dict[str, tuple[UUID, UUID]]) -> SeatRow:
     # Only where knees touch the row in front are legroom and the way out worth a word.
     tight = one.cabin in ("economy", "premium")
-    seats = rules.seat_row(number, one.layout, one.exit_rows, first_row=one.first_row if tight else 0)
+    seats = _empty_row(number, one.layout, tuple(one.exit_rows), one.first_row if tight else 0)
     return SeatRow(number, tuple(_seated(seat, taken) for seat in seats), number in one.exit_rows)
+
+
+@lru_cache(maxsize=4096)
+def _empty_row(number: int, layout: str, exit_rows: tuple[int, ...], first_row: int) -> tuple[Seat | None, ...]:
+    return tuple(rules.seat_row(number, layout, exit_rows, first_row=first_row))
 
 
 def _seated(seat: Seat | None, taken: dict[str, tuple[UUID, UUID]]) -> Seat | None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from datetime import date
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -13,20 +17,38 @@ from portal.booking.queries import Finding
 from portal.booking.views import BookingView
 from portal.flights.models import Flight
 from portal.kit import clock
+from portal.pricing.rules import PriceBook
 from portal.pricing.service import load_book
 from portal.seats import rules
-from portal.seats.models import ExtraProduct, SeatPrice
 from portal.seats.rules import NOTHING_LIKED, Catalogue, Extra, Liked, SeatFare
 
-FARES = select(*(getattr(SeatPrice, name) for name in SeatFare.__dataclass_fields__))
-EXTRAS = select(*(getattr(ExtraProduct, name) for name in Extra.__dataclass_fields__))
+# As words, so that what was reckoned from the very same rows need not be reckoned again.
+PRICES = text(
+    f"""
+    select (select coalesce(json_agg(json_build_array({", ".join(SeatFare.__dataclass_fields__)})), '[]')::text
+            from seat_prices),
+           (select coalesce(json_agg(json_build_array({", ".join(Extra.__dataclass_fields__)})), '[]')::text
+            from extra_products)
+    """  # noqa: S608 – names of columns
+)
 
 
 def catalogue(session: Session, currency: str) -> Catalogue:
     """Return what seats and extras cost today (UTC) in a currency; raises NoRate where it cannot be converted."""
-    fares = [SeatFare(*row) for row in session.execute(FARES)]
-    extras = [Extra(*row) for row in session.execute(EXTRAS)]
-    return rules.catalogue(fares, extras, load_book(session), currency=currency, on=clock.now().date())
+    fares, extras = session.execute(PRICES).one()
+    return _catalogue(fares, extras, load_book(session), currency, clock.now().date())
+
+
+@lru_cache(maxsize=64)
+def _catalogue(fares: str, extras: str, book: PriceBook, currency: str, on: date) -> Catalogue:
+    seats = [SeatFare(*_dated(row)) for row in json.loads(fares)]
+    return rules.catalogue(seats, [Extra(*_dated(row)) for row in json.loads(extras)], book, currency=currency, on=on)
+
+
+def _dated(row: list[Any]) -> list[Any]:
+    """Both kinds end with the days from which and to which they hold."""
+    *cells, begins, ends = row
+    return [*cells, date.fromisoformat(begins), date.fromisoformat(ends) if ends else None]
 
 
 def liked(session: Session, view: BookingView) -> Liked:

@@ -232,10 +232,14 @@ def together(
     """
     free = replace_own(cabin, own)
     people = seating_order([one for one in party if one.takes_seat])
+    alike: dict[tuple[str, ...], int] = {}  # hundreds of seats are of a dozen kinds
 
     def cost(seat: Seat) -> int:
-        unlike = wish.seat is not None and wish.seat not in seat.features
-        return UNLIKED * unlike + 2 * seat_price(prices, seat, cabin.cabin, term) + ("middle" in seat.features)
+        if seat.features not in alike:
+            unlike = wish.seat is not None and wish.seat not in seat.features
+            price = 2 * seat_price(prices, seat, cabin.cabin, term)
+            alike[seat.features] = UNLIKED * unlike + price + ("middle" in seat.features)
+        return alike[seat.features]
 
     found = suggest(free, len(people), may=lambda seat: "exit" not in seat.features, cost=cost)
     return {one.id: seat for one, seat in zip(people, turned(people, found, wish), strict=True)} if found else {}
