@@ -6,6 +6,7 @@ address to another one (Referrer-Policy), and its word stands in the query, whic
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -54,16 +55,21 @@ def check_mail(request: Request) -> Response:
 
 def send_again(request: Request) -> Response:
     """Have the confirming letter sent again; the answer is the same for every address."""
+    sentence = _("If %(email)s waits for its confirmation, the letter is on its way once more.")
+    return _ask(request, credentials.ask_verification, "accounts/check_mail.html", "/account/check-mail", sentence)
+
+
+def _ask(request: Request, ask: Callable[..., None], form_page: str, after: str, sentence: str) -> Response:
+    """Have a letter sent to the address that was typed, and say the same whether or not there is anybody."""
     try:
         wish = parse(JustAddress, nested(request.fields))
     except Invalid as no:
         form = {"email": str(request.fields.get("email", ""))}
-        return render(request, "accounts/check_mail.html", status=422, form=form, errors=errors_by_field(no))
+        return render(request, form_page, status=422, form=form, errors=errors_by_field(no))
     limits.check(request.settings, "register", _caller(request))
     with db.writing() as session:
-        credentials.ask_verification(session, wish.email, request.settings)
-    sentence = _("If %(email)s waits for its confirmation, the letter is on its way once more.") % {"email": wish.email}
-    return see_other(request, "/account/check-mail", Notice("good", sentence))
+        ask(session, wish.email, request.settings)
+    return see_other(request, after, Notice("good", sentence % {"email": wish.email}))
 
 
 def verify_form(request: Request) -> Response:
@@ -101,16 +107,8 @@ def forgot_form(request: Request) -> Response:
 
 def forgot(request: Request) -> Response:
     """Have the link sent; the answer is the same whether or not there is an account."""
-    try:
-        wish = parse(JustAddress, nested(request.fields))
-    except Invalid as no:
-        form = {"email": str(request.fields.get("email", ""))}
-        return render(request, "accounts/forgot_password.html", status=422, form=form, errors=errors_by_field(no))
-    limits.check(request.settings, "register", _caller(request))
-    with db.writing() as session:
-        credentials.ask_reset(session, wish.email, request.settings)
     sentence = _("If %(email)s has an account, a letter with a link is on its way. The link works for an hour.")
-    return see_other(request, "/account/sign-in", Notice("good", sentence % {"email": wish.email}))
+    return _ask(request, credentials.ask_reset, "accounts/forgot_password.html", "/account/sign-in", sentence)
 
 
 def reset_form(request: Request) -> Response:

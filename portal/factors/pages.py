@@ -5,9 +5,11 @@ Whatever changes something asks for a proof of the last ten minutes (`request.fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.orm import Session
 from starlette.responses import PlainTextResponse, Response
 
 from portal.factors import passkeys, queries, rules, service
@@ -115,13 +117,16 @@ def _first_codes(session: Any, user_id: UUID) -> list[str]:
 
 def rename_app(request: Request) -> Response:
     """Call the app otherwise."""
-    viewer = request.fresh()
+    return _renamed(request, "app-name", service.rename_app, request.fresh().id)
+
+
+def _renamed(request: Request, field: str, rename: Callable[..., None], *whose: UUID) -> Response:
     try:
         wish = parse(Naming, nested(request.fields))
     except Invalid as no:
-        return _overview(request, {"app-name": errors_by_field(no).get("name", no.title)}, 422)
+        return _overview(request, {field: errors_by_field(no).get("name", no.title)}, 422)
     with db.writing() as session:
-        service.rename_app(session, viewer.id, wish.name)
+        rename(session, *whose, wish.name)
     return _done(request, _("Renamed."))
 
 
@@ -164,21 +169,19 @@ def add_passkey(request: Request) -> Response:
 def rename_passkey(request: Request) -> Response:
     """Call a passkey otherwise."""
     viewer, passkey_id = request.fresh(), _id(request)
-    try:
-        wish = parse(Naming, nested(request.fields))
-    except Invalid as no:
-        return _overview(request, {f"name-{passkey_id}": errors_by_field(no).get("name", no.title)}, 422)
-    with db.writing() as session:
-        passkeys.rename(session, viewer.id, passkey_id, wish.name)
-    return _done(request, _("Renamed."))
+    return _renamed(request, f"name-{passkey_id}", passkeys.rename, viewer.id, passkey_id)
 
 
 def remove_passkey(request: Request) -> Response:
     """Take a passkey off the list."""
-    viewer, passkey_id = request.fresh(), _id(request)
+    return _taken_away(request, passkeys.remove, _("The passkey is removed. Delete it on your device, too."))
+
+
+def _taken_away(request: Request, take: Callable[[Session, UUID, UUID], None], words: str) -> Response:
+    viewer, thing_id = request.fresh(), _id(request)
     with db.writing() as session:
-        passkeys.remove(session, viewer.id, passkey_id)
-    return _done(request, _("The passkey is removed. Delete it on your device, too."))
+        take(session, viewer.id, thing_id)
+    return _done(request, words)
 
 
 def _id(request: Request) -> UUID:
@@ -237,10 +240,7 @@ def forget_browsers(request: Request) -> Response:
 
 def unlink(request: Request) -> Response:
     """Let an account at another provider sign in here no more."""
-    viewer, identity_id = request.fresh(), _id(request)
-    with db.writing() as session:
-        service.unlink(session, viewer.id, identity_id)
-    return _done(request, _("That account is not connected any more."))
+    return _taken_away(request, service.unlink, _("That account is not connected any more."))
 
 
 routes = [
