@@ -101,7 +101,8 @@ def ask_erasure(session: Session, settings: Settings, user_id: UUID) -> datetime
         text("update api_keys set revoked_at = now() where user_id = :id and revoked_at is null"), {"id": user_id}
     )
     audit.record(session, "user.close", "user", user_id, actor_id=user_id)
-    path = f"/account/privacy/keep?token={signing.seal(settings, KEEP, str(user_id))}"
+    wish = session.scalar(select(Erasure.id).where(Erasure.user_id == user_id, Erasure.state == "asked"))
+    path = f"/account/privacy/keep?token={signing.seal(settings, KEEP, str(wish))}"
     day = i18n.day(rules.due(now).date())
     accounts.notice(session, user_id, "account_closing", path=path, day=day)
     return rules.due(now)
@@ -109,8 +110,7 @@ def ask_erasure(session: Session, settings: Settings, user_id: UUID) -> datetime
 
 def keeping(session: Session, settings: Settings, token: str) -> str:
     """Return the address of the account that a mailed link keeps. Raises TooLateToStay."""
-    user_id = _kept(settings, token)
-    open_wish = Erasure.user_id == user_id, Erasure.state == "asked"
+    open_wish = Erasure.id == _wish(settings, token), Erasure.state == "asked"
     email = session.scalar(select(User.email).join(Erasure, Erasure.user_id == User.id).where(*open_wish))
     if email is None:
         raise TooLateToStay()
@@ -118,16 +118,19 @@ def keeping(session: Session, settings: Settings, token: str) -> str:
 
 
 def keep(session: Session, settings: Settings, token: str) -> None:
-    """Open the closed account again; it is not erased. Raises TooLateToStay."""
-    user_id = _kept(settings, token)
-    taken = update(Erasure).where(Erasure.user_id == user_id, Erasure.state == "asked").values(state="withdrawn")
-    if session.scalar(taken.returning(Erasure.id)) is None:
+    """Open the closed account again; it is not erased. A link is for one wish: it takes no later one back.
+
+    Raises TooLateToStay.
+    """
+    taken = update(Erasure).where(Erasure.id == _wish(settings, token), Erasure.state == "asked")
+    user_id = session.scalar(taken.values(state="withdrawn").returning(Erasure.user_id))
+    if user_id is None:
         raise TooLateToStay()
     session.execute(update(User).where(User.id == user_id).values(closed_at=None))
     audit.record(session, "user.reopen", "user", user_id, actor_id=user_id)
 
 
-def _kept(settings: Settings, token: str) -> UUID:
+def _wish(settings: Settings, token: str) -> UUID:
     try:
         return UUID(str(signing.unseal(settings, KEEP, token, max_age_seconds=KEEP_SECONDS)))
     except ValueError:

@@ -99,6 +99,20 @@ def test_the_mailed_link_takes_it_back_once(robin: TestClient, settings: Setting
     assert count(User) == 1
 
 
+def test_an_old_link_does_not_take_a_later_wish_back(robin: TestClient, settings: Settings) -> None:
+    delete(robin)
+    with db.reading() as session:
+        letters = session.scalars(select(outbox.Letter.payload).where(outbox.Letter.kind == "mail.account_notice"))
+        token = next(one["facts"]["path"] for one in letters if one["kind"] == "account_closing").partition("token=")[2]
+    assert robin.post("/account/privacy/keep", data={"token": token}).status_code == 303
+    assert robin.post("/account/sign-in", data=LOGIN).status_code == 303
+    delete(robin)
+    assert robin.get("/account/privacy/keep", params={"token": token}).status_code == 410
+    assert robin.post("/account/privacy/keep", data={"token": token}).status_code == 410
+    pass_grace(settings)
+    assert count(User) == 0
+
+
 def test_after_the_grace_the_person_is_gone_and_the_booking_stays(robin: TestClient, settings: Settings) -> None:
     delete(robin)
     pass_grace(settings)
