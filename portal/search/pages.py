@@ -28,7 +28,7 @@ from portal.pricing.rules import Party
 from portal.search import service, told
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import Criteria, SearchQuery, typed_search
-from portal.search.queries import beside, network
+from portal.search.queries import network, starred
 from portal.search.rules import Names, Offer, Priced, SearchResult, SliceResult
 from portal.search.told import Address, Day, Trip
 
@@ -147,14 +147,13 @@ def _answer(request: Request, given: QueryParams, errors: dict[str, str], typed:
         flights = flights_by_id(session, known) if known else {}
         result = _search(session, asked, flights, settings)
         days = _days(session, asked, result, settings)
-        who = request.viewer_id
-        aside = beside(session, result.slices[0], asked.criteria, now=clock.now(), who=who)
+        star = starred(session, result.slices[0], request.viewer_id)
     found = result.slices[0]
     chosen = [_chosen(asked, number, flights) for number in range(position)]
     shown = {
         "form": typed_search(given).understood(asked.criteria, result.names.places),
         "results": _view(asked, result, found, chosen, days),
-        "beside": aside,
+        "starred": star,
         "errors": errors,
         "max_price": typed or given.get("maxPrice", ""),
     }
@@ -273,15 +272,10 @@ def _days(session: Session, asked: Asked, result: SearchResult, settings: Settin
         prices = service.day_prices(session, *ends, around, settings=settings, cabin=cabin, party=party)
     if all(price.total_minor is None for price in prices):
         return []
+    addresses = asked.address.each(name, (str(price.on) for price in prices))
     return [
-        Day(
-            label=price.on,
-            href=asked.address.changed(**{name: price.on.isoformat()}).url,
-            from_minor=price.total_minor,
-            currency=price.currency,
-            current=price.on == found.on,
-        )
-        for price in prices
+        Day(price.on, href, price.total_minor, price.currency, price.on == found.on)
+        for price, href in zip(prices, addresses, strict=True)
     ]
 
 
@@ -320,18 +314,15 @@ def _view(
         "depart_on": found.on,
         "asked_days": [wish.on for wish in asked.criteria.slices],
         "unfiltered": found.found.unfiltered,
+        "full": found.found.full,
         "travellers": len(asked.criteria.party.types),
         "currency": result.currency,
         "total": found.found.total,
         "low_text": told.low_text(found, result.currency),
         "rows": _rows(found, result, hrefs),
-        "brands": told.columns(found.itineraries[0].priced, result.party) if found.itineraries else (),
-        "brands_currency": result.currency,
+        "brands": _brands(found),
         "next_href": address.changed(cursor=found.next_cursor).url if found.next_cursor else "",
-        "sorts": [
-            {"label": label, "href": address.changed(sort=name).url, "current": name == asked.criteria.sort}
-            for name, label in _sorts()
-        ],
+        "sorts": _sorts(asked),
         "facets": told.facets(found.found, result.names.carriers, ticked),
         "state": [pair for pair in address.pairs if pair[0] not in told.FACET_NAMES],
         "clear_href": address.without(told.FACET_NAMES).url,
@@ -365,13 +356,29 @@ def _row(one: Priced, party: Party, names: Names, language: str) -> tuple[str, .
         return tuple(templates().get_template("search/_trip.html").render(trip=trip).split(OFFER_MARK))
 
 
-def _sorts() -> list[tuple[str, str]]:
+def _brands(found: SliceResult) -> Markup:
+    first = next(iter(found.itineraries), None)
+    return _terms(told.terms(first.fares), first.priced.currency, i18n.locale.get()) if first else Markup()
+
+
+@lru_cache(maxsize=256)
+def _terms(terms: tuple[told.Terms, ...], currency: str, language: str) -> Markup:
+    """Return the table of what fares allow, the same for all that allow the same."""
+    with i18n.speaking(language):
+        return cast(Markup, cast(Any, templates().globals["ui"]).brand_table(terms, currency))
+
+
+def _sorts(asked: Asked) -> list[dict[str, Any]]:
+    named = {
+        "best": _("Best"),
+        "price": _("Price"),
+        "duration": _("Duration"),
+        "departure": _("Departure"),
+        "arrival": _("Arrival"),
+    }
     return [
-        ("best", _("Best")),
-        ("price", _("Price")),
-        ("duration", _("Duration")),
-        ("departure", _("Departure")),
-        ("arrival", _("Arrival")),
+        {"label": label, "href": href, "current": name == asked.criteria.sort}
+        for (name, label), href in zip(named.items(), asked.address.each("sort", named), strict=True)
     ]
 
 

@@ -11,40 +11,33 @@ What each costs is worked out in the same statement; see portal.search.statement
 from __future__ import annotations
 
 import time as stopwatch
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import URL, TextClause, text
+from psycopg import RawCursor
+from sqlalchemy import URL, TextClause
 from sqlalchemy.orm import Session
 
 from portal.accounts.queries import is_favourite
-from portal.flights.queries import FREE_SEATS
 from portal.places.queries import Place, places_by_code
-from portal.search.forms import Criteria
 from portal.search.lanes import Factors, Lanes
 from portal.search.rules import Facet, Found, Names, Segment, SliceResult, Stock, Way
-from portal.search.statements import CHEAPEST, NETWORK, SEGMENT_FARES, SOON, composed, driver_sql
+from portal.search.statements import NETWORK, SEGMENT_FARES, SOON, Numbered, cheapest_sql, composed, search_sql
 
 FACTS_SECONDS = 60
 SEGMENT_WORDS = 14  # of statements.SEGMENT
-LINES_CLOSE = timedelta(hours=6)  # as in portal.watches.rules, which stands above
-FULL = text(
-    f"""
-    select count(*) from flights f join flight_cabins c on c.flight_id = f.id and c.cabin = :cabin
-    where f.origin = :origin and f.destination = :destination and f.departs_on = :day and f.status = 'scheduled'
-      and f.sale_closed_at is null and f.departure_at > :closes_at and {FREE_SEATS} < :seats
-    """  # noqa: S608 – only our own words are put in, values are bound
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One slice's question. `filters` has keys of FILTERS; `after` is the place of the last itinerary already seen."""
+    """One slice's question. `filters` has keys of FILTERS; `after` is the place of the last itinerary already seen.
+
+    With `lines_close_at` the answer has facets too, and how many flights that leave later are full.
+    """
 
     origin: Place
     destination: Place
@@ -62,7 +55,7 @@ class Ask:
     sort: str
     limit: int
     after: tuple[int, ...] | None = None
-    facets: bool = False
+    lines_close_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -109,27 +102,27 @@ def _read_network(session: Session, before: Names | None) -> Network:
 
 def ways(session: Session, ask: Ask) -> Found:
     """Return the page of itineraries that answers `ask`, in one round trip; complete within the module's promise."""
-    with _planned_for_its_values(session) if ask.max_stops else nullcontext():
-        facets, total, places, lines = session.connection().exec_driver_sql(driver_sql(*_shape(ask)), values(ask)).one()
+    ((facets, total, places, lines),) = _rows(session, search_sql(*_shape(ask)), values(ask), plan=ask.max_stops == 0)
     found = lines.split("\n")[: ask.limit] if lines else []
     marks = places.split("\n") if places else []
-    told = _told(facets) if ask.facets else {}
+    told = _told(facets) if facets else {}
     return Found(tuple(map(_way, found)), tuple(marks[: ask.limit]), len(marks) > ask.limit, total, **told)
 
 
-@contextmanager
-def _planned_for_its_values(session: Session) -> Iterator[None]:
-    """Keep psycopg from preparing what runs inside.
+def _rows(session: Session, statement: Numbered, values: Mapping[str, Any], *, plan: bool = True) -> Sequence[Any]:
+    """Return what the statement finds; without `plan` PostgreSQL plans it for these very values and keeps no plan.
 
     A prepared statement soon gets a plan for any values, and for connections PostgreSQL then expects one row where
     thousands come, and joins them in a nested loop: three times slower than planning each time.
     """
-    driver = cast(Any, session.connection().connection.driver_connection)
-    before, driver.prepare_threshold = driver.prepare_threshold, None
+    connection = session.connection()
+    driver = cast(Any, connection.connection.driver_connection)
+    before = driver.cursor_factory, driver.prepare_threshold
+    driver.cursor_factory, driver.prepare_threshold = RawCursor, before[1] if plan else None
     try:
-        yield
+        return connection.exec_driver_sql(statement.sql, tuple(values[name] for name in statement.names)).all()
     finally:
-        driver.prepare_threshold = before
+        driver.cursor_factory, driver.prepare_threshold = before
 
 
 def statement(ask: Ask) -> TextClause:
@@ -138,7 +131,7 @@ def statement(ask: Ask) -> TextClause:
 
 
 def _shape(ask: Ask) -> tuple[bool, str, tuple[str, ...], bool, bool]:
-    return ask.max_stops > 0, ask.sort, tuple(ask.filters), ask.after is not None, ask.facets
+    return ask.max_stops > 0, ask.sort, tuple(ask.filters), ask.after is not None, ask.lines_close_at is not None
 
 
 def values(ask: Ask) -> dict[str, Any]:
@@ -150,6 +143,8 @@ def values(ask: Ask) -> dict[str, Any]:
     given["priceable"] = ",".join(ask.priceable)
     if ask.max_stops:
         given |= {"origin_country": ask.origin.country, "destination_country": ask.destination.country}
+    if ask.lines_close_at:
+        given["lines_close_at"] = ask.lines_close_at
     if ask.after:
         given |= {f"k{number}": part for number, part in enumerate(ask.after)}
     return given
@@ -186,7 +181,7 @@ def _segment(words: Sequence[str]) -> Segment:
 
 def _told(facets: dict[str, Any]) -> dict[str, Any]:
     kinds = {name: tuple(Facet(str(v), n, low) for v, n, low in facets[name] or ()) for name in ("stops", "airlines")}
-    return {"unfiltered": facets["total"], **kinds}
+    return {"unfiltered": facets["total"], "full": facets["full"], **kinds}
 
 
 def cheapest(
@@ -206,7 +201,7 @@ def cheapest(
     """
     ends = {"origin": origin, "destination": destination, "first": days[0], "last": days[1]}
     values = {**ends, "cabin": cabin, "seats": seats, **factors.values, **lanes.values("days")}
-    return [(row[0], row[1], row[2]) for row in session.execute(CHEAPEST, values)]
+    return [(row[0], row[1], row[2]) for row in _rows(session, cheapest_sql(), values)]
 
 
 def leaving_soon(session: Session) -> list[Stock]:
@@ -220,21 +215,6 @@ def segment_fares(session: Session, ids: Sequence[int], cabin: str) -> list[Stoc
     return [found[one] for one in ids if one in found]
 
 
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """What is said beside the results: how many flights of the day are full, and whether the route is a favourite.
-
-    `starred` is None for who is not signed in.
-    """
-
-    full: int
-    starred: bool | None
-
-
-def beside(session: Session, found: SliceResult, criteria: Criteria, *, now: datetime, who: UUID | None) -> Beside:
-    """Return what to say beside the results to `who`; full is what has too few seats for the party, non-stop."""
-    ends = found.origin.code, found.destination.code
-    values: dict[str, Any] = {"origin": ends[0], "destination": ends[1], "day": found.on, "cabin": criteria.cabin}
-    values |= {"seats": criteria.party.seats, "closes_at": now + LINES_CLOSE}
-    full = session.scalar(FULL, values) or 0
-    return Beside(full, None if who is None else is_favourite(session, who, *ends))
+def starred(session: Session, found: SliceResult, who: UUID | None) -> bool | None:
+    """Return whether the route is a favourite of `who`; None for a guest."""
+    return None if who is None else is_favourite(session, who, found.origin.code, found.destination.code)

@@ -143,7 +143,7 @@ class Facet:
 class Found:
     """The answer to an Ask: one page of ways with the place of each in order, whether more follow, how many in all.
 
-    And the facets of the day, where they were asked for.
+    And, where they were asked for, the facets of the day and how many of its non-stop flights have too few seats.
     """
 
     ways: tuple[Way, ...]
@@ -151,6 +151,7 @@ class Found:
     more: bool
     total: int
     unfiltered: int = 0
+    full: int = 0
     stops: tuple[Facet, ...] = ()
     airlines: tuple[Facet, ...] = ()
 

@@ -47,6 +47,7 @@ OFFER, CURSOR = "offer", "search.cursor"
 OFFER_STEP_SECONDS = 15
 LONGEST_TOKEN = 4096
 SOLD_DAYS_AHEAD = 360
+LINES_CLOSE = timedelta(hours=6)  # as in portal.watches.rules, which stands above
 SUGGESTIONS, SUGGESTION_SECONDS = 6, 300
 _suggestions: dict[URL, tuple[float, list[Suggestion]]] = {}
 
@@ -66,7 +67,7 @@ def search(
     Sorted by `criteria.sort`: price (the leanest brand for the whole party), duration, departure, arrival; or best:
     price against the cheapest plus duration against the quickest of what matches, plus 0.2 for a stop. `only` answers
     that slice alone, `currency` leaves out what is sold in another, `leaves_after` what leaves earlier, and `facets`
-    adds what the list could be narrowed by.
+    adds what the list could be narrowed by, and how much of the day is full.
     """
     net, book = queries.network(session), load_book(session)
     places = net.places(session, {code for wish in criteria.slices for code in (wish.origin, wish.destination)})
@@ -78,7 +79,8 @@ def search(
             ask = _ask(criteria, wish, places=places, net=net, book=book, main=settings.currency)
             limits = {"only_currency": currency, "leaves_after": leaves_after}
             filters = ask.filters | {name: value for name, value in limits.items() if value is not None}
-            ask = replace(ask, filters=filters, after=after if position == turn else None, facets=facets)
+            closes = clock.now() + LINES_CLOSE if facets else None
+            ask = replace(ask, filters=filters, after=after if position == turn else None, lines_close_at=closes)
             slices.append(_slice(queries.ways(session, ask), criteria, position, ask, book, settings))
     net.places(session, _codes(slices))
     chief = currency or next((one.priced.currency for made in slices for one in made.itineraries), settings.currency)

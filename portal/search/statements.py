@@ -7,6 +7,7 @@ flights of a way are sold in one booking class, the dearest of those that are th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from sqlalchemy import TextClause, text
@@ -82,7 +83,7 @@ ONE_STOP = f"""
     hubs as materialized (select l.destination as code, p.country, case when p.country = :origin_country
         and p.country = :destination_country then {MINIMUM_DOMESTIC} else {MINIMUM_INTERNATIONAL} end as least
         from (select distinct destination from leaving where destination <> :destination) l
-             join airports p on p.code = l.destination),
+             cross join lateral (select country from airports where code = l.destination limit 1) p),
     reaching as materialized ({legs(REACHING, "back", BACK_LANE)}),
     ways as ({DIRECT} union all
         select a.id, b.id, a.carrier, b.carrier, h.country, a.departure_at, b.arrival_at, a.departure_local,
@@ -104,7 +105,7 @@ PRICED = """,
         where w.currency in (select unnest(string_to_array(:priceable, ',')))),
     shares as (select *, (adult * 75 + 50) / 100 as child, (adult * 10 + 50) / 100 as infant from fares),
     priced as materialized (select *, case when two is null then 0 else 1 end as stops,
-        (extract(epoch from arrival_at - departure_at) / 60)::int as minutes,
+        (date_part('epoch', arrival_at - departure_at) / 60)::int as minutes,
         round((:adults * (adult + (adult * adult_bp + 5000) / 10000)
                + :children * (child + (child * child_bp + 5000) / 10000)
                + :infants * (infant + (infant * infant_bp + 5000) / 10000) + fixed_minor) * weight)::bigint as total
@@ -123,15 +124,19 @@ SEGMENT = (
     "{0}.arrival_local, {0}.departure_at, {0}.arrival_at, {0}.aircraft, {0}.fare_minor, {0}.currency"
 )
 MOST_SEATS_TOLD = 9
-FACETS = """,
-    told as (select json_build_object('total', (select count(*) from priced), 'stops',
+# And how many of the day's non-stop flights have too few seats: for those one may wait, until the lines close.
+FACETS = f""",
+    told as (select json_build_object('total', (select count(*) from priced), 'full',
+        (select count(*) from flights f join flight_cabins c on c.flight_id = f.id and c.cabin = :cabin
+            where f.origin = :origin and f.destination = :destination and f.departs_on = :day and f.status = 'scheduled'
+            and f.sale_closed_at is null and f.departure_at > :lines_close_at and {FREE} < :seats), 'stops',
         (select json_agg(json_build_array(stops, count, low)) from
             (select stops, count(*), min(total) as low from priced group by stops order by stops) s), 'airlines',
         (select json_agg(json_build_array(carrier, count, low)) from (select carrier, count(*), min(total) as low from
             (select carrier_one as carrier, total from priced union all
              select carrier_two, total from priced where carrier_two <> carrier_one) each
             group by carrier order by carrier) c)) as facets)
-"""
+"""  # noqa: S608 – only our own words are put in, values are bound
 # One row answers everything: what a way is stands in one line of text, which the reader takes apart only once.
 PAGE = f""",
     kept as (select one, two, via, free, load_one, load_two, class_at, departure_at, {{sort}} as key,
@@ -157,18 +162,11 @@ FILTERS = {
     "only_currency": "currency = :only_currency",
     "leaves_after": "departure_at >= :leaves_after",
 }
-CHEAPEST = text(
-    f"""
-    select departs_on, currency, min({times("fare", "class_bp")}) from (
-        {
-        legs(
-            "and f.origin = :origin and f.destination = :destination and f.departs_on between :first and :last",
-            "days",
-            "g.departs_on - :first + 1",
-        )
-    }) l group by 1, 2 order by 1, 2
-    """  # noqa: S608 – only our own words are put in, values are bound
-)
+EACH_DAY = "and f.origin = :origin and f.destination = :destination and f.departs_on between :first and :last"
+CHEAPEST = f"""
+    select departs_on, currency, min({times("fare", "class_bp")})
+    from ({legs(EACH_DAY, "days", "g.departs_on - :first + 1")}) l group by 1, 2 order by 1, 2
+"""  # noqa: S608 – only our own words are put in, values are bound
 PRICEABLE = f"""f.id, f.fare_minor, f.currency, o.country, d.country, f.departs_on, f.origin, f.destination,
     coalesce(c.capacity, 0), coalesce({FREE}, 0), coalesce(c.protections, '{{}}')"""
 SOON = text(
@@ -218,11 +216,27 @@ def composed(stops: bool, sort: str, filters: tuple[str, ...], after: bool, face
     return text((ONE_STOP if stops else NON_STOP) + PRICED + (FACETS if facets else "") + page)
 
 
-@lru_cache(maxsize=512)
-def driver_sql(stops: bool, sort: str, filters: tuple[str, ...], after: bool, facets: bool) -> str:
-    """Return that statement as psycopg takes it: SQLAlchemy's own way to it costs as much as the rest of a search.
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A statement as PostgreSQL takes it, with $1, $2 …, and the names of what is bound to them."""
 
-    Without line breaks: psycopg remembers what it made of a statement only where that is shorter than 4,096 characters.
-    """
-    compiled = composed(stops, sort, filters, after, facets).compile(dialect=psycopg.dialect())  # type: ignore[no-untyped-call]  # has no types
-    return " ".join(str(compiled).split())
+    sql: str
+    names: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def cheapest_sql() -> Numbered:
+    """Return the statement of a calendar, numbered."""
+    return _numbered(text(CHEAPEST))
+
+
+@lru_cache(maxsize=512)
+def search_sql(stops: bool, sort: str, filters: tuple[str, ...], after: bool, facets: bool) -> Numbered:
+    """Return that statement, numbered."""
+    return _numbered(composed(stops, sort, filters, after, facets))
+
+
+def _numbered(statement: TextClause) -> Numbered:
+    """Return the statement numbered: to read names out of a long one each time costs as much as all else in Python."""
+    made = statement.compile(dialect=psycopg.dialect(paramstyle="numeric_dollar"))  # type: ignore[no-untyped-call]  # has no types
+    return Numbered(" ".join(str(made).split()), tuple(made.positiontup or ()))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
+from typing import Any
 from urllib.parse import urlencode
 
 from portal.flights.queries import FlightView
@@ -54,6 +55,11 @@ class Address:
         kept = tuple(pair for pair in self.pairs if pair[0] not in gone)
         return Address((*kept, *((name, value) for name, value in changes.items() if value is not None)))
 
+    def each(self, name: str, values: Iterable[str]) -> list[str]:
+        """Return the address for every value of `name`, back on the first page."""
+        start = self.changed(**{name: None}).url
+        return [f"{start}&{urlencode({name: value})}" for value in values]
+
     def with_more(self, name: str, value: str) -> Address:
         """Return the state with one more value of a name that may repeat."""
         return Address((*self.pairs, (name, value)))
@@ -90,14 +96,10 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One brand's column: the whole price for the party, for one adult, and what it promises."""
+class Terms:
+    """What a brand promises; kinds are yes, fee or no."""
 
     brand: str
-    href: str
-    total_minor: int
-    each_minor: int | None
-    seats_left: int
     cabin_bag: bool
     checked_bags: int
     change_kind: str
@@ -105,6 +107,16 @@ class Column:
     refund_kind: str
     refund_fee_minor: int | None
     seat_choice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Terms):
+    """One brand's column: what it promises, and the whole price for the party and for one adult."""
+
+    href: str
+    total_minor: int
+    each_minor: int | None
+    seats_left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,22 +256,33 @@ def columns(one: Priced, party: Party, hrefs: Sequence[str] = ()) -> tuple[Colum
 
 
 def _column(fare: Fare, href: str, one: Priced, party: Party) -> Column:
-    terms = fare.conditions
     each = sum(line.amount_minor for line in fare.quote.per_type["adult"])
     return Column(
-        brand=fare.brand,
+        **_terms(fare),
         href=href,
         total_minor=fare.quote.total_minor,
         each_minor=each if len(party.types) > 1 else None,
         seats_left=one.seats_left,
-        cabin_bag=terms.cabin_bag,
-        checked_bags=terms.checked_bags,
-        change_kind=_kind(terms.change_minor),
-        change_fee_minor=terms.change_minor,
-        refund_kind=_kind(terms.refund_minor),
-        refund_fee_minor=terms.refund_minor,
-        seat_choice=_seat(terms),
     )
+
+
+def terms(fares: Sequence[Fare]) -> tuple[Terms, ...]:
+    """Return what the fares promise, without their prices."""
+    return tuple(Terms(**_terms(fare)) for fare in fares)
+
+
+def _terms(fare: Fare) -> dict[str, Any]:
+    promised = fare.conditions
+    return {
+        "brand": fare.brand,
+        "cabin_bag": promised.cabin_bag,
+        "checked_bags": promised.checked_bags,
+        "change_kind": _kind(promised.change_minor),
+        "change_fee_minor": promised.change_minor,
+        "refund_kind": _kind(promised.refund_minor),
+        "refund_fee_minor": promised.refund_minor,
+        "seat_choice": _seat(promised),
+    }
 
 
 def _kind(penalty_minor: int | None) -> str:
