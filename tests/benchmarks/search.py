@@ -33,10 +33,9 @@ MARKETS = text(
 
 def run() -> Result:
     """Import the week, then measure each door beside its limits."""
-    week = Path(os.environ.get("BENCH_TIMETABLE", ROOT / "tests" / "data" / "us-week.csv.gz"))
     with TestServices() as services:
-        count = _import(services, week)
-        usual, wide = _markets(services, near=12, many=20), _markets(services, near=50, many=6)
+        count = imported(services)
+        usual, wide = markets(near=12, many=20), markets(near=50, many=6)
         figures = [
             _figure(services, "JSON, non-stop", "/api/flights/search", usual, stops=0),
             _figure(services, "page, non-stop", "/flights", usual, stops=0),
@@ -52,7 +51,9 @@ def run() -> Result:
     return Result("search", data, figures, notes)
 
 
-def _import(services: TestServices, week: Path) -> int:
+def imported(services: TestServices) -> int:
+    """Import the week, or BENCH_TIMETABLE, and return how many flights it has."""
+    week = Path(os.environ.get("BENCH_TIMETABLE", ROOT / "tests" / "data" / "us-week.csv.gz"))
     operate(services, ["migrate"], ["schedule", "import", str(week)])
     db.connect(Settings(database_url=services.postgres.serving_url))
     with db.writing() as session:
@@ -60,21 +61,22 @@ def _import(services: TestServices, week: Path) -> int:
         return int(session.scalar(text("select count(*) from flights")) or 0)
 
 
-def _markets(services: TestServices, **wanted: Any) -> list[tuple[str, str]]:
+def markets(**wanted: Any) -> list[tuple[str, str]]:
+    """Return `many` pairs of ends that have about `near` flights on the day."""
     with db.reading() as session:
         return [(row[0], row[1]) for row in session.execute(MARKETS, {"day": DAY, **wanted})]
 
 
-def _figure(services: TestServices, name: str, path: str, markets: list[tuple[str, str]], *, stops: int) -> Figure:
+def _figure(services: TestServices, name: str, path: str, wanted: list[tuple[str, str]], *, stops: int) -> Figure:
     """Measure in turns, the door and its limits, so that whatever else the machine does hits them alike."""
-    paths = [f"{path}?{_query(market, stops)}" for market in markets]
+    paths = [f"{path}?{query(market, stops)}" for market in wanted]
     kept = ["/api/memory" if path.startswith("/api/") else "/memory"]
-    statements = [_statement(services, market, stops) for market in markets]
-    query = _query(markets[len(markets) // 2], stops)
+    statements = [_statement(services, market, stops) for market in wanted]
+    middle = query(wanted[len(wanted) // 2], stops)
     turns = []
     with (
         load.serving(services, "portal.app:serve") as port,
-        load.serving(services, "tests.benchmarks.memory:app", BENCH_QUERY=query) as memory,
+        load.serving(services, "tests.benchmarks.memory:app", BENCH_QUERY=middle) as memory,
     ):
         for warming, asked in ((port, paths), (memory, kept)):
             _rate(warming, asked)
@@ -90,7 +92,8 @@ def _rate(port: int, paths: list[str]) -> float:
     return load.requests_per_second(port, paths, clients=CLIENTS, seconds=SECONDS)
 
 
-def _query(market: tuple[str, str], stops: int) -> str:
+def query(market: tuple[str, str], stops: int) -> str:
+    """Return a search for the market on the day, as an address has it."""
     return urlencode(
         {"origin": market[0], "destination": market[1], "departureDate": DAY.isoformat(), "maxStops": stops}
     )
