@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from starlette.testclient import TestClient
 
+from deploy.local.services import TestServices
 from portal.accounts import service as accounts
 from portal.analytics import service
 from portal.kit import db
@@ -14,17 +15,22 @@ from portal.kit.settings import Settings
 from portal.pricing.rules import Party
 from tests import world
 from tests.booking import makers
+from tests.conftest import furnished
+
+
+@pytest.fixture(scope="session")
+def template(services: TestServices, template: str) -> str:
+    """The name of a database with the demo's people, whose passwords take their time."""
+
+    def people() -> None:
+        with db.writing() as session:
+            accounts.ensure_demo_users(session)
+
+    return furnished(services, template, people)
 
 
 @pytest.fixture
-def users(settings: Settings) -> None:
-    """The demo's people."""
-    with db.writing() as session:
-        accounts.ensure_demo_users(session)
-
-
-@pytest.fixture
-def signed_in(client: TestClient, users: None) -> Callable[[str], TestClient]:
+def signed_in(client: TestClient) -> Callable[[str], TestClient]:
     """Sign the browser in as somebody of a role."""
 
     def sign_in(role: str) -> TestClient:
@@ -44,7 +50,7 @@ def staff(signed_in: Callable[[str], TestClient]) -> TestClient:
 
 
 @pytest.fixture
-def token(client: TestClient, users: None) -> Callable[[str], dict[str, str]]:
+def token(client: TestClient) -> Callable[[str], dict[str, str]]:
     """Return the headers of a program that acts for somebody of a role."""
 
     def headers(role: str) -> dict[str, str]:

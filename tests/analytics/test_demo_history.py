@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
+from deploy.local.services import TestServices
 from portal.analytics import demo, service
 from portal.flights import demo as flights_demo
 from portal.flights import service as flights
@@ -16,18 +18,35 @@ from portal.places import service as places
 from portal.pricing.service import ensure_reference_rows
 from portal.seats.service import ensure_catalogue
 from tests.booking.makers import broken, one
+from tests.conftest import furnished
+
+
+@pytest.fixture(scope="module")
+def few_weeks() -> Iterator[None]:
+    """The demo airline flies a few weeks and remembers three days."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flights_demo, "BEFORE", timedelta(days=4))
+        patch.setattr(flights_demo, "AHEAD", timedelta(days=20))
+        patch.setattr(service, "HISTORY_DAYS", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def template(services: TestServices, template: str, few_weeks: None) -> str:
+    """The name of a database with these flights."""
+
+    def flights_of_the_demo() -> None:
+        with db.writing() as session:
+            places.load(session)
+            flights.extend_demo(session, clock.now().date())
+            ensure_catalogue(session)
+
+    return furnished(services, template, flights_of_the_demo)
 
 
 @pytest.fixture
-def loaded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """The demo airline's flights of a few weeks."""
-    monkeypatch.setattr(flights_demo, "BEFORE", timedelta(days=4))
-    monkeypatch.setattr(flights_demo, "AHEAD", timedelta(days=20))
-    monkeypatch.setattr(service, "HISTORY_DAYS", 3)
-    with db.writing() as session:
-        places.load(session)
-        flights.extend_demo(session, clock.now().date())
-        ensure_catalogue(session)
+def loaded(settings: Settings) -> Settings:
+    """A portal with the demo airline's flights."""
     return settings
 
 
@@ -103,5 +122,7 @@ def test_the_same_day_is_sold_alike_every_time(loaded: Settings) -> None:
 
 
 def test_without_flights_there_is_no_history(settings: Settings) -> None:
+    with db.writing() as session:
+        session.execute(text("truncate flights cascade"))
     assert fill() == 0
     assert demo.pairs_of([]) == {}
