@@ -71,9 +71,11 @@ def choose_items(
 
 
 def _choose_held(session: Session, booking: Booking, kinds: frozenset[str], wishes: Sequence[ItemWish]) -> None:
-    if session.scalar(select(Booking.expires_at <= func.clock_timestamp()).where(Booking.id == booking.id)):
+    over, paying = queries.hold_stands(session, booking.id)
+    if over:
         raise errors.HoldExpired(_("Your seats went back on sale and nothing was charged. Please search again."))
-    records.require_no_payment(session, booking)
+    if paying is not None:
+        raise errors.PaymentUnderWay(paying)
     records.drop_items(session, booking, kinds)
     rows = records.item_rows(wishes)
     records.add_items(session, booking.id, rows)

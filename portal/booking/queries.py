@@ -7,13 +7,14 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
+from portal.booking.models import Booking
 from portal.booking.views import AmendmentView, BookingView, ChargeView, ItemView, PassengerView, SliceView
 from portal.flights.queries import CELLS, JOINS, broken_counters, flight_of_cells
 from portal.kit import ids
-from portal.payments.queries import LEDGER_BOOKS
+from portal.payments.queries import LEDGER_BOOKS, open_payment_id
 
 __all__ = [
     "AmendmentView",
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 LAPSED = text("select status <> 'held' or expires_at <= clock_timestamp() from bookings where id = :id")
+HOLD_STANDS = select(
+    (Booking.status != "held") | (Booking.expires_at <= func.clock_timestamp()), open_payment_id(Booking.id)
+).where(Booking.id == bindparam("id"))
 TRAVEL_DAYS = text(
     "select departs_on from booking_segments s join flights f on f.id = s.flight_id where s.booking_id = :id order by 1"
 )
@@ -58,9 +62,9 @@ WHOLE = f"""
         where s.booking_id = b.id and way.flights is not null
     ), (
         select coalesce(json_agg(json_build_array(p.id, p.position, p.type, p.given_name, p.family_name, p.ticket_name,
-            p.date_of_birth, t.number, p.cancelled_at, p.stays_off) order by p.position), '[]')
-        from passengers p left join tickets t on t.passenger_id = p.id and t.status <> 'exchanged'
-        where p.booking_id = b.id
+            p.date_of_birth, (select t.number from tickets t where t.passenger_id = p.id and t.status <> 'exchanged'
+                order by t.status = 'open' desc limit 1), p.cancelled_at, p.stays_off) order by p.position), '[]')
+        from passengers p where p.booking_id = b.id
     ), (
         select coalesce(json_agg(json_build_array(l.code, l.label, l.amount_minor, l.passenger_id, l.slice_position,
             l.amendment_id, l.item_id) order by l.position), '[]')
@@ -123,6 +127,12 @@ def booking_by_id(session: Session, booking_id: UUID) -> BookingView | None:
 def is_over(session: Session, booking_id: UUID) -> bool:
     """True when the booking no longer waits to be paid: lapsed by the database's clock, or in another state."""
     return bool(session.scalar(LAPSED, {"id": booking_id}))
+
+
+def hold_stands(session: Session, booking_id: UUID) -> tuple[bool, UUID | None]:
+    """Return whether a hold is over, as `is_over`, and the payment whose end is not known yet; lock it first."""
+    over, paying = session.execute(HOLD_STANDS, {"id": booking_id}).one()
+    return over, paying
 
 
 def before_paying(session: Session, booking_id: UUID) -> Payable:

@@ -89,8 +89,7 @@ def use_promotion(session: Session, reference: str, code: str) -> Booking:
 
     Raises PromotionRefused with the reason, HoldExpired, NotHeld, PaymentUnderWay, PartPaid; roll back then.
     """
-    booking = _held(session, reference)
-    records.require_no_payment(session, booking)
+    booking = _held(session, reference, unpaid=True)
     promotions.release(session, holder=booking.id)
     booking.total_minor -= records.drop_lines(session, booking.id, LINE)
     if code.strip():
@@ -127,8 +126,7 @@ def name_passengers(session: Session, reference: str, wish: NameWish) -> Booking
     Raises Invalid with a sentence at each wrong field, HoldExpired, NotHeld, PaymentUnderWay (names are fixed while
     money is on its way).
     """
-    booking = _held(session, reference)
-    records.require_no_payment(session, booking)
+    booking = _held(session, reference, unpaid=True)
     found = select(Passenger).where(Passenger.booking_id == booking.id).order_by(Passenger.position)
     rows = session.scalars(found).all()
     records.check_names(wish, [row.type for row in rows], queries.travel_days(session, booking.id))
@@ -197,9 +195,13 @@ def _part_back(session: Session, booking: Booking) -> UUID:
     return payments.refund_payable(session, payable=booking.id, amount_minor=part, reason="seats_gone")[0]
 
 
-def _held(session: Session, reference: str) -> Booking:
+def _held(session: Session, reference: str, *, unpaid: bool = False) -> Booking:
+    """Return a hold, locked; `unpaid`: only while no money is on its way for it."""
     booking = records.locked(session, reference)
-    _require_held(booking, over=queries.is_over(session, booking.id))
+    over, paying = queries.hold_stands(session, booking.id)
+    _require_held(booking, over=over)
+    if unpaid and paying is not None:
+        raise errors.PaymentUnderWay(paying)
     return booking
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, case, exists, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, ScalarSelect, bindparam, case, exists, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from portal.payments.models import Credit, LedgerLine, Payment, Refund
 from portal.payments.rules import UNDECIDED
@@ -42,11 +42,14 @@ BY_ID = VIEW.where(Payment.id == bindparam("id"))
 OF_PAYABLE = VIEW.where(Payment.payable == bindparam("payable")).order_by(Payment.created_at, Payment.id)
 # What staff have sent back after their look is decided, too.
 SENT_BACK = (Payment.state == "under_review") & exists().where(Refund.payment_id == Payment.id)
-OPEN_ONE = (
-    VIEW.where(Payment.payable == bindparam("payable"), Payment.state.in_(UNDECIDED), ~SENT_BACK)
-    .order_by(Payment.created_at.desc())
-    .limit(1)
-)
+NOT_DECIDED = Payment.state.in_(UNDECIDED) & ~SENT_BACK
+OPEN_ONE = VIEW.where(Payment.payable == bindparam("payable"), NOT_DECIDED).order_by(Payment.created_at.desc()).limit(1)
+
+
+def open_payment_id(payable: ColumnElement[UUID] | InstrumentedAttribute[UUID]) -> ScalarSelect[UUID]:
+    """Return which payment `open_payment` finds, as part of a wider question."""
+    found = select(Payment.id).where(Payment.payable == payable, NOT_DECIDED)
+    return found.order_by(Payment.created_at.desc()).limit(1).scalar_subquery()
 
 
 def payment(session: Session, payment_id: UUID) -> PaymentView | None:

@@ -7,10 +7,11 @@ all that stands on it, then the file from it.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text, update
+from sqlalchemy import Select, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
@@ -25,8 +26,12 @@ ONE_AT_A_TIME = text("select pg_advisory_xact_lock(hashtextextended(:name, 1))")
 
 def papers_of(session: Session, booking_id: UUID) -> list[Paper]:
     """Return the booking's receipts and credit notes in the order of their issue."""
-    rows = session.execute(_papers().where(SalePaper.booking_id == booking_id).order_by(SalePaper.issued_at))
-    return [Paper(*row) for row in rows]
+    return [Paper(*row) for row in session.execute(_papers_of(), {"booking": booking_id})]
+
+
+@cache
+def _papers_of() -> Select[Any]:
+    return _papers().where(SalePaper.booking_id == bindparam("booking")).order_by(SalePaper.issued_at)
 
 
 def paper_for(session: Session, booking_id: UUID, amendment_id: UUID | None) -> Paper | None:
