@@ -97,6 +97,11 @@ def parse(model: type[T], given: Any, *, context: str | None = None) -> T:
         raise Invalid(errors=[_field_error(error) for error in wrong.errors(include_url=False)]) from None
 
 
+def speakable(given: Any) -> bool:
+    """Return whether every text in it is of characters that PostgreSQL and UTF-8 take, and its nesting has an end."""
+    return not any(_unspeakable(given, ""))
+
+
 def _unspeakable(given: Any, path: str) -> Iterator[str]:
     """Yield where a text holds what is no character (PostgreSQL and UTF-8 refuse it) or the nesting has no end."""
     if isinstance(given, str):

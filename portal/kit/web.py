@@ -19,6 +19,7 @@ from uuid import UUID
 
 import jinja2
 from markupsafe import Markup
+from sqlalchemy.exc import DataError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
@@ -29,7 +30,9 @@ from starlette.routing import Route
 from portal.kit import audit, clock, i18n, logs, replay, signing
 from portal.kit.assets import asset
 from portal.kit.errors import BadRequest, Forbidden, NotSignedIn, PortalError, ProofNeeded, UnsupportedMedia
+from portal.kit.i18n import gettext as _
 from portal.kit.settings import ROOT, Settings
+from portal.kit.validation import speakable
 
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 MAX_FIELDS = 2000
@@ -126,6 +129,10 @@ def _route(path: str, view: View, methods: tuple[str, ...], name: str | None, *,
             return await run_in_threadpool(_enter, request, view, path, api)
         except PortalError as no:
             return await run_in_threadpool(problem, request, no)
+        except DataError:
+            if speakable([list(pair) for pair in request.fields.multi_items()]):
+                raise
+            return await run_in_threadpool(problem, request, BadRequest(_("Please use characters that can be typed.")))
         except ClientDisconnect:
             return Response(status_code=400)  # Nobody is there to read it.
 
