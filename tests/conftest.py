@@ -97,6 +97,10 @@ class Copies:
         """Drop a copy, in a while."""
         self._aside.submit(self._tell, f'drop database "{name}" with (force)')
 
+    def wait(self) -> None:
+        """Return when nothing is being made or dropped: for tests of what waits for every transaction of the server."""
+        self._aside.submit(int).result()
+
     def close(self) -> None:
         """End, without what nobody waits for any more."""
         self._aside.shutdown(cancel_futures=True)

@@ -13,6 +13,7 @@ from portal.kit import audit, db
 from portal.kit.settings import Settings
 from portal.trail import queries, service
 from portal.trail.queries import Verdict
+from tests.conftest import Copies
 from tests.trips.conftest import signed_in, users
 
 __all__ = ["signed_in", "users"]
@@ -37,6 +38,12 @@ def verdict(**given: object) -> Verdict:
     """Return what a verification finds."""
     with db.reading() as session:
         return queries.verify(session, **given)  # type: ignore[arg-type]  # the names are verify's own
+
+
+@pytest.fixture(autouse=True)
+def nothing_else_runs(copies: Copies, settings: Settings) -> None:
+    """Sealing waits for every transaction of the server, and the next test's database is made in one."""
+    copies.wait()
 
 
 @pytest.fixture
