@@ -289,9 +289,11 @@ def gate_list(request: Request) -> Response:
     """List the flights that leave today and tomorrow, with how many are checked in and on board. For staff."""
     request.require("staff", "admin")
     now, asked = clock.now(), request.query_params.get("q", "").replace("\0", "")[:20]
+    when = {"since": now - rules.GATES_SINCE, "until": now + rules.GATES_UNTIL}
     with db.reading() as session:
-        gates = queries.gates(session, since=now - rules.GATES_SINCE, until=now + rules.GATES_UNTIL, narrowed=asked)
-    return render(request, "checkin/gates.html", block="rows", gates=gates, asked=asked)
+        gates = queries.gates(session, **when, most=rules.MOST_GATES, narrowed=asked)
+    most = rules.MOST_GATES if len(gates) == rules.MOST_GATES else None
+    return render(request, "checkin/gates.html", block="rows", gates=gates, asked=asked, most=most)
 
 
 def one_gate(request: Request) -> Response:

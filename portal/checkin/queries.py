@@ -63,7 +63,7 @@ GATES = text(
         where departure_at between :since and :until and status <> 'cancelled'
           and (cast(:origin as text) is null or origin = :origin)
           and (cast(:flight as text) is null or carrier || number = :flight)
-        order by departure_at, id limit 200
+        order by departure_at, id limit :most
     ) f
     left join boardings b on b.flight_id = f.id
     cross join lateral (
@@ -144,14 +144,20 @@ class Gate:
     closed_at: datetime | None
 
 
-def gates(session: Session, *, since: datetime, until: datetime, narrowed: str = "") -> list[Gate]:
-    """Return the flights that leave between the two instants, counted, in order of departure; at most 200.
+def gates(session: Session, *, since: datetime, until: datetime, most: int, narrowed: str = "") -> list[Gate]:
+    """Return the flights that leave between the two instants, counted, in order of departure; at most so many.
 
     `narrowed` is an airport that they leave from (`JFK`) or a flight (`ME101`); nothing means all.
     """
     words = narrowed.replace(" ", "").upper()
     origin = words if len(words) == 3 and words.isalpha() else None
-    values = {"since": since, "until": until, "origin": origin, "flight": None if origin else words or None}
+    values = {
+        "since": since,
+        "until": until,
+        "origin": origin,
+        "flight": None if origin else words or None,
+        "most": most,
+    }
     rows = session.execute(GATES, values).all()
     flights = flights_by_id(session, [row[0] for row in rows])
     return [Gate(flights[row[0]], *row[1:]) for row in rows]

@@ -30,6 +30,7 @@ GATE_CLOSES_MINUTES = 15
 DOCUMENTS_KEPT = timedelta(days=3)
 SETTLED_WITHIN = timedelta(days=3)
 GATES_SINCE, GATES_UNTIL = timedelta(hours=3), timedelta(hours=30)
+MOST_GATES = 200
 DOCUMENT_NUMBER = re.compile("[A-Z0-9]{4,20}")
 # Babel's territories that are no state with travel documents: regions, unions, placeholders.
 NO_STATE = {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}

@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from portal.booking.models import Booking
+from portal.checkin import rules
 from portal.kit import clock
 from portal.kit.settings import Settings
 from portal.pricing.rules import Party
@@ -169,6 +170,17 @@ def test_a_saved_page_needs_nothing_else(settings: Settings, own: Own) -> None:
     assert "no-store" in saved.headers["cache-control"]
     assert re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?!#)([^"')\s>]+)""", saved.text) == []
     assert saved.text.count('class="aztec"') == 2
+
+
+def test_a_list_of_gates_that_ends_early_says_so(signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = makers.leaving(), makers.leaving(12, number=103)
+    client = signed_in("staff")
+    whole = client.get("/admin/boarding").text
+    assert (str(second.public_id) in whole, "These are the first" in whole) == (True, False)
+    monkeypatch.setattr(rules, "MOST_GATES", 1)
+    cut = client.get("/admin/boarding").text
+    assert (str(first.public_id) in cut, str(second.public_id) in cut) == (True, False)
+    assert "These are the first 1 that leave." in cut
 
 
 def test_staff_see_the_gates_and_board_by_scanner_and_by_number(settings: Settings, signed_in: SignedIn) -> None:
