@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -92,7 +94,18 @@ def test_two_cards_pay_one_price_and_both_get_their_part_back(
 
     cancel_all(page, reference, whole, width)
     until(lambda: sent_back(portal, reference) == sorted([FIRST, rest]), "both parts of the money, sent back")
-    until(lambda: len(mails_to(portal, address)) == 2, "the mail about what comes back")
+    back = {f"${amount:,.2f} is on its way back to you" for amount in (FIRST, rest)}
+    told = "the tickets, the cancellation and what goes back to each card"
+    until(lambda: len(subjects(portal, address)) == 4 and back <= subjects(portal, address), told)
+    assert len(mails_to(portal, address)) == 4, "nothing is told twice"
+
+
+def subjects(portal: RunningPortal, address: str) -> set[str]:
+    """Return what the mails to that address are about."""
+    every = (
+        email.message_from_bytes(one.read_bytes(), policy=email.policy.default) for one in mails_to(portal, address)
+    )
+    return {str(one["subject"]) for one in every}
 
 
 def sent_back(portal: RunningPortal, reference: str) -> list[Decimal]:
