@@ -167,7 +167,9 @@ def notice(session: Session, settings: Settings, letter: Envelope) -> EmailMessa
 def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the facts that a person can make use of, as label and value."""
     told = [(_("What"), facts.get("name") or facts.get("label")), (_("Browser"), facts.get("device"))]
-    told.append((_("Program"), facts.get("program")))
+    told.append(
+        (_("Program"), facts.get("program") or (rules.program_name(facts["agent"]) if "agent" in facts else ""))
+    )
     if facts.get("address"):
         told.append((_("From"), rules.place(str(facts["address"]))))
     if facts.get("at"):
@@ -219,6 +221,16 @@ NOTICES: Mapping[str, Callable[[Mapping[str, Any]], Words]] = {
         _("It is the first time that this kind of program signs in there with your password."),
         _("See your programs and keys"),
         "/account/api-keys",
+    ),
+    "token_reused": lambda _facts: Words(
+        _("A program was signed out of your account"),
+        [
+            _("A token that it had used before came a second time. Either it was copied, or the program asked twice."),
+            _("To be safe, that sign-in has ended. Please sign the program in again."),
+        ],
+        _("See your programs and keys"),
+        "/account/api-keys",
+        [_("Does it happen again? Then choose a new password, and look at where the program keeps its tokens.")],
     ),
     "factor_added": lambda _facts: _plain(
         _("Signing in takes a second step now"),

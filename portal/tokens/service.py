@@ -82,7 +82,7 @@ def issue(
 
 def redeem(session: Session, word: str) -> Redeemed | None:
     """Use a refresh token that is good, once. None means refused: commit all the same, because a token that comes a
-    second time was stolen from somebody, and its whole family is revoked (RFC 9700, 4.14.2).
+    second time was stolen from somebody, its whole family is revoked (RFC 9700, 4.14.2), and the owner is told by mail.
     """
     fingerprint = ids.fingerprint(word)
     owner = select(RefreshToken.user_id).where(RefreshToken.fingerprint == fingerprint)
@@ -93,6 +93,7 @@ def redeem(session: Session, word: str) -> Redeemed | None:
     if row.used_at is not None:
         _revoke_family(session, row.family)
         audit.record(session, "sign_in.stolen", "user", row.user_id, after={"program": str(row.family)})
+        _notice(session, row.user_id, "token_reused", str(row.family), agent=row.agent or "")
         return None
     row.used_at = clock.now()
     return Redeemed(row.user_id, row.family, row.began_at)
@@ -184,9 +185,17 @@ def _shown(row: ApiKey) -> dict[str, Any]:
 
 def _tell(session: Session, row: ApiKey, kind: str, action: str, **change: Any) -> None:
     audit.record(session, action, "api_key", row.id, actor_id=row.user_id, **change)
-    facts = {"at": clock.now().isoformat(), "name": row.name, "prefix": row.prefix}
-    told: dict[str, Any] = {"userId": str(row.user_id), "kind": kind, "facts": facts}
-    outbox.post(session, "mail.account_notice", key=f"{kind} {row.id}", queue="mail", **told)
+    _notice(session, row.user_id, kind, str(row.id), name=row.name, prefix=row.prefix)
+
+
+def _notice(session: Session, user_id: UUID, kind: str, about: str, **facts: Any) -> None:
+    """Tell the account's owner by mail, once for each kind and thing it is about."""
+    told: dict[str, Any] = {
+        "userId": str(user_id),
+        "kind": kind,
+        "facts": {"at": clock.now().isoformat(), **facts},
+    }
+    outbox.post(session, "mail.account_notice", key=f"{kind} {about}", queue="mail", **told)
 
 
 def note_use(session: Session, key: queries.Key, caller: str) -> None:

@@ -164,3 +164,18 @@ def test_who_does_not_want_the_letter_or_the_address_kept_gets_neither(client: T
     assert phone.get("/api/me", headers={}).status_code == 401
     with db.reading() as session:
         assert None in set(session.scalars(select(SignIn.address)))
+
+
+def test_a_token_that_comes_a_second_time_is_told_once(client: TestClient, settings: Settings) -> None:
+    """Its owner reads which program was signed out, and that the token may have been copied."""
+    people.join(client)
+    agent = {"User-Agent": "curl/8.5.0"}
+    spent = client.post("/api/auth/login", json=LOGIN, headers=agent).json()["refreshToken"]
+    assert client.post("/api/auth/refresh", json={"refreshToken": spent}, headers=agent).status_code == 200
+    for _ in range(2):
+        assert client.post("/api/auth/refresh", json={"refreshToken": spent}, headers=agent).status_code == 401
+    work_off(settings)
+    letters = [text(one) for one in inbox(settings) if "signed out of your account" in one["subject"]]
+    assert len(letters) == 1
+    assert "Program: curl" in letters[0]
+    assert "came a second time" in letters[0]
