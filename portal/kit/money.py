@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, Overflow
 from functools import cache, lru_cache
 
 from babel.numbers import format_currency, get_currency_precision
+
+# More than anything costs, and little enough for every column, key and page that it may come to.
+TOO_MUCH = 10**15
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,13 +38,18 @@ def decimal_text(minor: int, currency: str) -> str:
 
 
 def parse(text: str, currency: str) -> Money:
-    """Return the money that `text` names; raises ValueError if it has more digits than the currency, or is none."""
+    """Return the money that `text` names.
+
+    Raises ValueError if it has more digits than the currency, is none, or is `TOO_MUCH` minor units or more.
+    """
     try:
         scaled = Decimal(text).scaleb(digits(currency))
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         raise ValueError(f"{text!r} is not an amount") from None
     if not scaled.is_finite() or scaled != scaled.to_integral_value():
         raise ValueError(f"{text!r} has more digits than {currency} knows")
+    if abs(scaled) >= TOO_MUCH:  # Before it is an int: 1E5000 has more digits than one may be written with.
+        raise ValueError(f"{text!r} is too much")
     return Money(int(scaled), currency)
 
 
