@@ -76,6 +76,7 @@ from portal.kit.middleware import (
     SecureOnly,
     SecurityHeaders,
     security_headers,
+    told_path,
 )
 from portal.kit.settings import Settings, read
 from portal.kit.web import Request, problem
@@ -212,7 +213,7 @@ def _of_status(raised: HTTPException) -> errors.PortalError:
 
 
 async def _crashed(plain: StarletteRequest, raised: Exception) -> Response:
-    log.error("unexpected error", exc_info=raised, extra={"path": plain.url.path})
+    log.error("unexpected error", exc_info=raised, extra={"path": told_path(plain.url.path)})
     answer = await run_in_threadpool(problem, _request(plain), _name(raised))
     # Starlette answers a crash outside of all middleware, so what they would have added is added here.
     answer.headers.update({**security_headers(plain.app.state.settings), "X-Request-Id": logs.request_id.get() or ""})

@@ -42,9 +42,23 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=(), serial=(), bluetooth=()",
 }
+# The doors whose address is the key: what comes next in the path opens them. tests/access/test_words_unlogged.py walks
+# the table of doors for a forgotten one; deploy/nginx.conf keeps the same list for its own log.
+SECRET = re.compile(r"(?is)^/*(links|paid|waiting-list|fare-alerts|sandbox-pay)/+[^/]+")
 LONGEST_ADDRESS = 16_384
 WORDS, LONGEST_WORD = "/webhooks/", 256 * 1024
 BODY_SECONDS = 30.0
+
+
+def told_path(path: str) -> str:
+    """Return a path as it may be written down: the word that opens a door stands as `…`, the rest as it is."""
+    return SECRET.sub(r"/\1/…", path)
+
+
+def opens_a_door(scope: Scope) -> bool:
+    """True where the address itself is the key, by a word in its path or in its query."""
+    query: bytes = scope["query_string"]
+    return SECRET.match(scope["path"]) is not None or b"token=" in query or b"key=" in query
 
 
 def security_headers(settings: Settings) -> dict[str, str]:
@@ -89,11 +103,15 @@ def _log(scope: Scope, status: int, began: float) -> None:
     if scope["path"].startswith(("/static/", "/health/live")):
         return
     took = round((time.perf_counter() - began) * 1000, 1)
-    log.info("request", extra={"method": scope["method"], "path": scope["path"], "status": status, "ms": took})
+    path = told_path(scope["path"])
+    log.info("request", extra={"method": scope["method"], "path": path, "status": status, "ms": took})
 
 
 class SecurityHeaders:
-    """Sets the security headers on every answer, and HSTS where it is enabled."""
+    """Sets the security headers on every answer, and HSTS where it is enabled.
+
+    An address that opens a door is named to no other page, ours included: a Referer ends in others' logs.
+    """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app, self.headers = app, security_headers(settings)
@@ -104,6 +122,8 @@ class SecurityHeaders:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if opens_a_door(scope):
+                    headers.setdefault("Referrer-Policy", "strict-origin")
                 for name, value in self.headers.items():
                     headers.setdefault(name, value)
             await send(message)
