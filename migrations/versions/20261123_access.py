@@ -336,18 +336,44 @@ union select 'flights', f.departs_on from flights f join boardings b on b.flight
 on conflict (kind, day) do update set marked_at = now()
     """)
     op.execute("""
-    update audit_entries set personal = '{"values":[' || (after->'email')::text || ']}',
-        personal_salt = uuid_send(gen_random_uuid()), after = jsonb_set(after, '{email}', '{"§personal": 0}')
-    where jsonb_typeof(after->'email') = 'string'
+    create function audit_apart(name text, inout told jsonb, inout kept jsonb) language plpgsql as $$
+    declare
+        place text;
+        part jsonb;
+    begin
+        if jsonb_typeof(told) = 'object' then
+            for place, part in select * from jsonb_each(told) order by key loop
+                select a.told, a.kept into part, kept from audit_apart(place, part, kept) a;
+                told := jsonb_set(told, array[place], part);
+            end loop;
+        elsif jsonb_typeof(told) = 'array' then
+            for place, part in select position - 1, value
+                from jsonb_array_elements(told) with ordinality as each (value, position) loop
+                select a.told, a.kept into part, kept from audit_apart(name, part, kept) a;
+                told := jsonb_set(told, array[place], part);
+            end loop;
+        elsif jsonb_typeof(told) in ('string', 'number') and name in (
+            'email', 'givenName', 'familyName', 'firstName', 'lastName', 'ticketName',
+            'phone', 'dateOfBirth', 'documentNumber', 'address', 'owner', 'contactEmail'
+        ) then
+            kept := kept || jsonb_build_array(told);
+            told := jsonb_build_object('§personal', jsonb_array_length(kept) - 1);
+        end if;
+    end $$
     """)
     op.execute("""
-    update audit_entries set personal = '{"values":[' || (after->'owner')::text || ']}',
-        personal_salt = uuid_send(gen_random_uuid()), after = jsonb_set(after, '{owner}', '{"§personal": 0}')
-    where jsonb_typeof(after->'owner') = 'string' and personal is null
+    with apart as materialized (
+        select e.id, b.told as before, a.told as after, '{"values":' || a.kept::text || '}' as personal,
+            uuid_send(gen_random_uuid()) as salt
+        from audit_entries e, audit_apart('', e.before, '[]') b, audit_apart('', e.after, b.kept) a
+        where a.kept <> '[]'
+    )
+    update audit_entries e set before = apart.before, after = apart.after, personal = apart.personal,
+        personal_salt = apart.salt, personal_digest = sha256(apart.salt || convert_to(apart.personal, 'UTF8'))
+    from apart where apart.id = e.id
     """)
     op.execute("""
-    update audit_entries set personal_digest = sha256(personal_salt || convert_to(personal, 'UTF8'))
-    where personal is not null
+    drop function audit_apart(text, jsonb, jsonb)
     """)
     op.execute("""
     create function audit_refuse() returns trigger language plpgsql as $$
@@ -452,6 +478,9 @@ alter table fare_classes
 
 def downgrade() -> None:
     op.execute("""
+    update preferences set seat = null where seat = 'front'
+    """)
+    op.execute("""
     drop function audit_retire(timestamptz, bigint)
     """)
     op.execute("""
@@ -473,6 +502,28 @@ def downgrade() -> None:
     drop function audit_refuse() cascade
     """)
     op.execute("""
+    create function audit_together(told jsonb, kept jsonb) returns jsonb language plpgsql as $$
+    begin
+        if jsonb_typeof(told) = 'object' and told ? '§personal' then
+            return coalesce(kept -> (told ->> '§personal')::integer, 'null');
+        elsif jsonb_typeof(told) = 'object' then
+            return (select coalesce(jsonb_object_agg(key, audit_together(value, kept)), '{}') from jsonb_each(told));
+        elsif jsonb_typeof(told) = 'array' then
+            return (select coalesce(jsonb_agg(audit_together(value, kept) order by position), '[]')
+                from jsonb_array_elements(told) with ordinality as each (value, position));
+        end if;
+        return told;
+    end $$
+    """)
+    op.execute("""
+    update audit_entries set before = audit_together(before, personal::jsonb -> 'values'),
+        after = audit_together(after, personal::jsonb -> 'values')
+    where before::text like '%"§personal"%' or after::text like '%"§personal"%'
+    """)
+    op.execute("""
+    drop function audit_together(jsonb, jsonb)
+    """)
+    op.execute("""
 alter table fare_brands drop constraint fare_brands_one_a_day
     """)
     op.execute("""
@@ -489,6 +540,9 @@ alter table fare_brands drop constraint pk_fare_brands, add constraint pk_fare_b
     """)
     op.execute("""
 alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare_classes primary key (cabin, letter)
+    """)
+    op.execute("""
+    update waits set state = 'lapsed', ended_at = now() where onward_id is not null and state in ('waiting', 'offered')
     """)
     op.execute("alter table fare_brands drop constraint if exists ck_fare_brands_valid_in_order")
     op.execute("alter table fare_classes drop constraint if exists ck_fare_classes_valid_in_order")
