@@ -155,6 +155,12 @@ class BookingView:
     named: tuple[tuple[int, UUID, str], ...] = ()
 
     @property
+    def contact_moved(self) -> bool:
+        """True once mails go elsewhere than they went after the purchase; what was mailed before is another's now."""
+        moves = (one.payload for one in self.amendments if (one.kind, one.state) == ("contact", "done"))
+        return any(_lower(one["before"]["email"]) != _lower(one["after"]["email"]) for one in moves)
+
+    @property
     def open_amendment(self) -> AmendmentView | None:
         """The amendment that waits to be paid, or None."""
         return next((one for one in self.amendments if one.state == "paying"), None)
@@ -204,3 +210,8 @@ class BookingView:
     def status_at(self, now: datetime) -> str:
         """Return the state as it is to be told at `now`."""
         return "expired" if self.has_lapsed(now) else self.status
+
+
+def _lower(email: str | None) -> str | None:
+    """An address that was erased is none."""
+    return email.lower() if email else None

@@ -216,11 +216,14 @@ def _known(session: Session, request: Request) -> FlightView:
 def changes(request: Request) -> Response:
     """Show what the airline changed of a booking, and ask; the link of the mail shows it and lets its reader decide."""
     reference, key = request.path_params["reference"], request.query_params.get("key", "")
-    linked = bool(key) and told.opens(request.settings, key, reference)
+    found = told.read(request.settings, key, reference) if key else None
     with db.reading() as session:
         view = booking_view(session, reference)
-        if view is None or not (linked or _may(may_see, request, view, family_name=None)):
+        if view is None:
             raise UnknownBooking()
+        linked = found is not None and _still_for(request, found, view)
+        if not (linked or _may(may_see, request, view, family_name=None)):
+            return _refused(request, found)
         listed = _listed(session, view)
     mine = linked or _may(may_manage, request, view)
     response = render(
@@ -238,6 +241,18 @@ def changes(request: Request) -> Response:
     if linked:
         grants.grant(request, response, view.reference, "manage")
     return response
+
+
+def _still_for(request: Request, found: grants.MailedLink, view: BookingView) -> bool:
+    return grants.still_for(request.settings, found, view.contact_email, moved=view.contact_moved)
+
+
+def _refused(request: Request, found: grants.MailedLink | None) -> Response:
+    """A link that was ours is told where to get another: its reader may have a deadline."""
+    if found is None:
+        raise UnknownBooking()
+    words = _("Mails about this booking go to another address since. Find it here, and we mail a new link there.")
+    return see_other(request, "/manage", Notice("info", words))
 
 
 def _at_stake(view: BookingView, one: Affected) -> int:

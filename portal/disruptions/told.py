@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from portal.disruptions.rules import Affected, choices
 from portal.flights.queries import FlightView
-from portal.kit import i18n, mail, signing
+from portal.kit import grants, i18n, mail, signing
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
 
@@ -147,17 +147,23 @@ def _deadline(one: Affected, flight: FlightView) -> str:
     return words % {"when": when, "city": flight.origin.city}
 
 
-def address(settings: Settings, reference: str) -> str:
-    """Return the page of a booking's changes for a mail: whoever has it may decide, as only the contact does."""
-    return f"{settings.base_url}/bookings/{reference}/changes-by-airline?key={signing.seal(settings, LINK, reference)}"
+def address(settings: Settings, reference: str, *, to: str | None = None) -> str:
+    """Return the page of a booking's changes for a mail: whoever has it may decide, as only the contact does.
+
+    `to` says which mailbox it goes to: a new contact ends the links of the old.
+    """
+    sealed = signing.seal(settings, LINK, [reference, grants.mailbox(settings, to)] if to else reference)
+    return f"{settings.base_url}/bookings/{reference}/changes-by-airline?key={sealed}"
 
 
-def opens(settings: Settings, key: str, reference: str) -> bool:
-    """True when `key` came from a mail about this booking."""
+def read(settings: Settings, key: str, reference: str) -> grants.MailedLink | None:
+    """Return what `key` is good for if it came from a mail about this booking, else None."""
     try:
-        return bool(signing.unseal(settings, LINK, key, max_age_seconds=LINK_SECONDS) == reference)
+        sealed = signing.unseal(settings, LINK, key, max_age_seconds=LINK_SECONDS)
     except ValueError:
-        return False
+        return None
+    whose, *mark = [sealed] if isinstance(sealed, str) else sealed
+    return grants.MailedLink(reference, "", *mark) if whose == reference else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +211,7 @@ def change_mail(told: Told, settings: Settings, *, reminder: int = 0, files: Seq
             reference=one.reference,
             reminder=bool(reminder),
             choices=[choice_words(name) for name in told.choices],
-            link=address(settings, one.reference),
+            link=address(settings, one.reference, to=one.contact_email),
         )
 
 

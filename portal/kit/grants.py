@@ -94,7 +94,7 @@ def link(settings: Settings, reference: str, page: str, *, to: str | None = None
     to `page` of ours. Who can read that mailbox may follow it, for as long as a browser keeps its grants – and, where
     `to` says which mailbox, only while the booking's contact is that one: a new address ends the links of the old.
     """
-    sealed = signing.seal(settings, LINK_PURPOSE, [reference, page, *([_mailbox(settings, to)] if to else [])])
+    sealed = signing.seal(settings, LINK_PURPOSE, [reference, page, *([mailbox(settings, to)] if to else [])])
     return f"{settings.base_url}/links/{sealed}"
 
 
@@ -103,12 +103,18 @@ def read_link(settings: Settings, token: str) -> MailedLink:
     return MailedLink(*map(str, signing.unseal(settings, LINK_PURPOSE, token, max_age_seconds=MAX_AGE)))
 
 
-def still_for(settings: Settings, found: MailedLink, contact: str | None) -> bool:
-    """True where the link went to the mailbox that is the booking's contact now, or names none."""
-    return found.address is None or (contact is not None and found.address == _mailbox(settings, contact))
+def still_for(settings: Settings, found: MailedLink, contact: str | None, *, moved: bool = False) -> bool:
+    """True where the link went to the mailbox that is the booking's contact now.
+
+    One that names no mailbox comes from an older letter, and is good until the contact has `moved`.
+    """
+    if found.address is None:
+        return not moved
+    return contact is not None and found.address == mailbox(settings, contact)
 
 
-def _mailbox(settings: Settings, address: str) -> str:
+def mailbox(settings: Settings, address: str) -> str:
+    """Return the mark of a mailbox, by which a link knows it again without naming it."""
     return signing.mark(settings, LINK_PURPOSE, address.lower())
 
 

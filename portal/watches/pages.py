@@ -113,13 +113,17 @@ def leave(request: Request) -> Response:
 
 
 def by_mail(request: Request) -> Response:
-    """Let who followed a mailed link manage its booking, and lead to the page it is for."""
+    """Let who followed a mailed link manage its booking, and lead to the page it is for.
+
+    A link of an older letter, which names no mailbox, leads to where a new one is asked for once the contact has moved.
+    """
     try:
         found = grants.read_link(request.settings, request.path_params["token"])
         with db.reading() as session:
-            view = booking_view(session, found.reference) if found.address else None
-        if found.address and not grants.still_for(request.settings, found, view.contact_email if view else None):
-            raise ValueError(found.reference)
+            view = booking_view(session, found.reference)
+        contact, moved = (view.contact_email, view.contact_moved) if view else (None, False)
+        if not grants.still_for(request.settings, found, contact, moved=moved):
+            return _moved(request, found)
     except signing.Lapsed:
         words = _("This link is too old. The booking's reference and a family name show it as well.")
         return see_other(request, "/manage", Notice("info", words))
@@ -128,6 +132,13 @@ def by_mail(request: Request) -> Response:
     response = see_other(request, found.page)
     grants.grant(request, response, found.reference, "manage")
     return response
+
+
+def _moved(request: Request, found: grants.MailedLink) -> Response:
+    if found.address is not None:
+        raise NotFound(_("This link is too old, or not whole. Please use the newest letter."))
+    words = _("Mails about this booking go to another address since. Find it here, and we mail a new link there.")
+    return see_other(request, "/manage", Notice("info", words))
 
 
 # ── fare alerts ───────────────────────────────────────────────────────────────────────────────────────────

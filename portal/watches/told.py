@@ -70,7 +70,7 @@ def offered_mail(view: WaitView, booking: BookingView, settings: Settings) -> Em
     """Return the mail that tells of seats that are held, with the link that leads to the travellers' names."""
     with i18n.speaking(view.locale):
         subject = _("Seats are held for you: %(route)s, %(day)s") % _about(view.flight, view.destination)
-    go_on = grants.link(settings, booking.reference, f"/book/{booking.reference}/passengers")
+    go_on = grants.link(settings, booking.reference, f"/book/{booking.reference}/passengers", to=view.email)
     more = {"booking": booking, "go_on": go_on}
     return _wait_mail(view, settings, "wait_offered", subject, str(view.id), **more)
 
@@ -141,7 +141,9 @@ def reminder_mail(booking: BookingView, flight: FlightView, settings: Settings) 
         locale=booking.locale,
         booking=booking,
         flight=flight,
-        check_in_url=grants.link(settings, booking.reference, f"/bookings/{booking.reference}/check-in"),
+        check_in_url=grants.link(
+            settings, booking.reference, f"/bookings/{booking.reference}/check-in", to=booking.contact_email
+        ),
         preferences_url=f"{settings.base_url}/account/preferences" if booking.user_id else "",
     )
 

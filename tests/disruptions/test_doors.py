@@ -10,7 +10,12 @@ import pytest
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
+from portal.booking import amending
+from portal.booking.models import Booking
+from portal.disruptions import queries
+from portal.disruptions.told import address, change_mail, told
 from portal.flights.models import Flight
+from portal.flights.queries import flights_by_id
 from portal.kit import db
 from portal.kit.settings import Settings
 from tests import world
@@ -152,8 +157,6 @@ def test_the_sale_is_closed_and_opened_by_hand(settings: Settings, signed_in: Si
 def test_the_mailed_link_shows_the_change_and_lets_its_reader_decide(
     settings: Settings, client: TestClient, flight: Flight
 ) -> None:
-    from portal.disruptions.told import address
-
     booking = makers.confirmed(settings, makers.offer(settings, flight))
     tell(carry_out(flight, "cancel"))
     plain = f"/bookings/{booking.reference}/changes-by-airline"
@@ -171,9 +174,36 @@ def test_the_mailed_link_shows_the_change_and_lets_its_reader_decide(
     assert broken() == []
 
 
-def test_a_traveller_takes_another_flight_from_the_list(settings: Settings, client: TestClient, flight: Flight) -> None:
-    from portal.disruptions.told import address
+def test_the_link_of_a_change_ends_with_the_contact_that_it_was_mailed_to(
+    settings: Settings, client: TestClient, flight: Flight
+) -> None:
+    booking = makers.confirmed(settings, makers.offer(settings, flight))
+    tell(carry_out(flight, "cancel"))
+    plain = f"/bookings/{booking.reference}/changes-by-airline"
+    mailed, older = mailed_to(settings, booking), address(settings, booking.reference)
+    for link in (mailed, older.removeprefix(settings.base_url)):
+        assert "is cancelled" in client.get(link).text
+        client.cookies.clear()
+    with db.writing() as session:
+        amending.change_contact(session, booking.reference, email="eve@example.com", phone=None, actor_id=None)
+    for link in (mailed, older.removeprefix(settings.base_url)):
+        assert client.get(link).headers["location"] == "/manage"
+        assert "we mail a new link there" in client.get("/manage").text
+        assert client.get(plain).status_code == 404
+    assert "is cancelled" in client.get(mailed_to(settings, booking)).text
 
+
+def mailed_to(settings: Settings, booking: Booking) -> str:
+    """Return the path of the link that a mail about the booking's change has, if it goes out now."""
+    with db.reading() as session:
+        (one,) = queries.changes_of_booking(session, booking.id)
+        (flight,) = flights_by_id(session, [one.flight_id]).values()
+    body = change_mail(told(one, flight), settings).get_body(("plain",))
+    assert body is not None
+    return re.findall(rf"{settings.base_url}(/bookings/\S+\?key=\S+)", body.get_content())[0]
+
+
+def test_a_traveller_takes_another_flight_from_the_list(settings: Settings, client: TestClient, flight: Flight) -> None:
     booking = makers.confirmed(settings, makers.offer(settings, flight))
     other = makers.flight(number=109, on=world.soon(31))
     tell(carry_out(flight, "cancel"))
@@ -194,8 +224,6 @@ def test_a_traveller_takes_another_flight_from_the_list(settings: Settings, clie
 
 
 def test_nobody_decides_for_another_booking(settings: Settings, client: TestClient, flight: Flight) -> None:
-    from portal.disruptions.told import address
-
     mine, theirs = (makers.confirmed(settings, makers.offer(settings, flight)) for _ in range(2))
     tell(carry_out(flight, "cancel"))
     client.get(address(settings, mine.reference).removeprefix(settings.base_url))
