@@ -11,6 +11,10 @@ booking has cost is always the sum of its lines, and no more can go back than st
   amount paid), and the carrier's own surcharge is part of its price: both follow the fare. A promotion does too.
 - Taxes and fees of airports and states are due for who travels (Finance Act 1994 s. 30, LuftVStG § 4, 49 CFR 1510.5):
   they go back with every brand. Extras and fees paid earlier stay.
+- A change makes no money of what could not be had back: the stricter refund term of old and new holds from then on
+  ("the most restrictive condition applies", as the rules of fares have it for a reissue), and what the carrier would
+  have kept of the old price it keeps: in the new price, as the fee, or as a line. So who changes first and cancels then
+  never gets more than who cancels at once, beside what the change cost.
 """
 
 from __future__ import annotations
@@ -151,12 +155,16 @@ def _given_back(
     if free:
         return sums, 0
     fare, taxes = parts(sums, follows_fare)
-    worth = sum(fare.values())
-    allowed = penalty_minor(piece.conditions, "refund")
-    if allowed is None:
+    if penalty_minor(piece.conditions, "refund") is None:
         # Below zero, more was taken off than the fare: then it came off the taxes, and goes with them.
-        return (taxes if worth >= 0 else {**taxes, **fare}), 0
-    return {**taxes, **fare}, min(allowed if one.takes_seat else 0, max(0, worth))
+        return (taxes if sum(fare.values()) >= 0 else {**taxes, **fare}), 0
+    return {**taxes, **fare}, _kept(fare, one, piece.conditions)
+
+
+def _kept(fare: Standing, one: PassengerView, conditions: Mapping[str, Any]) -> int:
+    """Return how much of a fare stays with the carrier when its traveller cancels."""
+    worth, taken = max(0, sum(fare.values())), penalty_minor(conditions, "refund")
+    return worth if taken is None else min(taken if one.takes_seat else 0, worth)
 
 
 def rest(view: BookingView, pairs: Iterable[tuple[PassengerView, SliceView]], kept: int) -> Reckoning:
@@ -195,43 +203,60 @@ def parts(sums: Standing, follows_fare: Follows) -> tuple[Standing, Standing]:
     return {name: sums[name] for name in own}, {name: sums[name] for name in left}
 
 
+def stricter_refund(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the conditions that a direction is flown under after a change: the new ones, their refund by the stricter.
+
+    It goes back only if both allow it, less the higher of both penalties.
+    """
+    had, gets = penalty_minor(old, "refund"), penalty_minor(new, "refund")
+    stays = gets is not None and (had is None or had > gets)
+    return {**new, "refund": old.get("refund") or {"allowed": False, "penalty": None}} if stays else dict(new)
+
+
 def change(
     view: BookingView,
     piece: SliceView,
     per_type: Mapping[str, Sequence[PriceLine]],
     *,
+    terms: Mapping[str, Any],
+    follows_fare: Follows,
     free: bool,
 ) -> Reckoning:
     """Return what it costs to fly a direction by other flights: the new price and the penalty, less the old price.
 
-    What is left over goes back only where the old fare could be given back at all; else it is kept, as a line.
+    `terms` are the conditions from then on, of `stricter_refund`. What the carrier would have kept of the old fare, and
+    neither keeps of the new one nor takes as the penalty, stays as a line, traveller by traveller.
     """
     lines: list[dict[str, Any]] = []
     fee = 0 if free else penalty_minor(piece.conditions, "change") or 0
     at, travellers = piece.position, view.flying(piece.position)
     for one in travellers:
-        sums = standing(view.charges, one.id, at)
-        old = {name: amount for name, amount in sums.items() if name[0] not in (*EXTRAS, *FEES)}
+        old, new = _price(view, one.id, at), per_type[one.type]
+        taken = fee if one.takes_seat else 0
         lines += _reversed(old, one.id, at)
-        lines += [_line(new.code, new.label, new.amount_minor, one.id, at) for new in per_type[one.type]]
-        if fee and one.takes_seat:
-            lines.append(_line("change_fee", "Change fee", fee, one.id, at))
-    left = -sum(int(one["amount_minor"]) for one in lines)
-    if left > 0 and not free and penalty_minor(piece.conditions, "refund") is None:
-        lines += _kept(left, travellers, at)
+        lines += [_line(each.code, each.label, each.amount_minor, one.id, at) for each in new]
+        if taken:
+            lines.append(_line("change_fee", "Change fee", taken, one.id, at))
+        had, has = (parts(sums, follows_fare)[0] for sums in (old, _added_up(new)))
+        left = 0 if free else _kept(had, one, piece.conditions) - _kept(has, one, terms) - taken
+        if left > 0:
+            lines.append(_line("fare_kept", "Fare that is not refunded", left, one.id, at))
     return Reckoning(tuple(lines), fee * sum(one.takes_seat for one in travellers))
+
+
+def _price(view: BookingView, who: UUID, at: int) -> Standing:
+    """Return what stands for one traveller and direction, but for extras and fees."""
+    sums = standing(view.charges, who, at)
+    return {name: amount for name, amount in sums.items() if name[0] not in (*EXTRAS, *FEES)}
+
+
+def _added_up(lines: Iterable[PriceLine]) -> Standing:
+    sums: Standing = {}
+    for one in lines:
+        sums[one.code, one.label] = sums.get((one.code, one.label), 0) + one.amount_minor
+    return sums
 
 
 def price_of(view: BookingView, piece: SliceView) -> int:
     """Return what a direction costs who still flies: fare, taxes and fees, without extras and penalties."""
-    sums = [standing(view.charges, one.id, piece.position) for one in view.flying(piece.position)]
-    return sum(amount for one in sums for (code, _label), amount in one.items() if code not in (*EXTRAS, *FEES))
-
-
-def _kept(left: int, travellers: Sequence[PassengerView], at: int) -> list[dict[str, Any]]:
-    each = money.split(left, [1] * len(travellers))
-    return [
-        _line("fare_kept", "Fare that is not refunded", part, one.id, at)
-        for one, part in zip(travellers, each, strict=True)
-        if part
-    ]
+    return sum(sum(_price(view, one.id, piece.position).values()) for one in view.flying(piece.position))

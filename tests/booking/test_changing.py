@@ -266,3 +266,56 @@ def test_within_the_24_hours_a_change_may_still_be_taken_back_whole(settings: Se
     total = seen(booking).total_minor
     done = cancel(booking)
     assert (done.payload["rule"], done.refund_minor, seen(booking).total_minor) == ("within_24_hours", total, 0)
+
+
+@pytest.mark.parametrize(("brand", "kept_minor"), [("Standard", 25_000), ("Basic", None)])
+def test_a_dearer_fare_on_the_same_flight_opens_no_refund(
+    settings: Settings, brand: str, kept_minor: int | None
+) -> None:
+    """The first takes 250 dollars for a refund and the second gives none; the fare that follows would give all."""
+    flight = makers.flight(fare_minor=50_000)
+    booking = makers.confirmed(settings, makers.offer(settings, flight, brand=brand, cabin="business"))
+    with db.writing() as session:
+        session.execute(text("update bookings set confirmed_at = confirmed_at - interval '2 days'"))
+    had = seen(booking).slices[0].conditions
+    waiting = change(booking, makers.offer(settings, flight, brand="Flex", cabin="business"))
+    assert waiting.payload["refundStays"]
+    makers.settled(makers.begun(booking))
+    view = seen(booking)
+    flex = view.slices[0]
+    assert (flex.brand, flex.conditions["refund"]) == ("Flex", had["refund"])
+    assert flex.conditions["change"] == {"allowed": True, "penalty": {"amount": "0.00", "currency": "USD"}}
+    own = sum(one.amount_minor for one in view.charges if one.code == "fare" or one.label.startswith("US transport"))
+    done = cancel(booking)
+    assert view.total_minor - done.refund_minor == (own if kept_minor is None else kept_minor) + waiting.penalty_minor
+    assert makers.broken() == []
+
+
+def test_a_cheaper_flight_does_not_shrink_what_a_refund_costs(settings: Settings) -> None:
+    booking = sold(settings, makers.flight(fare_minor=60_000), party=Party(adults=1))
+    kept = quote_of_cancelling(booking)
+    change(booking, offer(settings, later(fare_minor=1_000), Party(adults=1)))
+    cancel(booking)
+    assert seen(booking).total_minor == kept
+    assert makers.broken() == []
+
+
+def quote_of_cancelling(booking: Booking) -> int:
+    """Return what stays with the airline if it is cancelled now."""
+    with db.writing() as session:
+        quoted = amending.quote_cancellation(session, booking.reference, actor_id=None)
+    return seen(booking).total_minor - quoted.refund_minor
+
+
+def test_the_terms_of_the_new_fare_hold_after_a_free_change_and_the_old_after_one_by_the_carrier(
+    settings: Settings,
+) -> None:
+    within = sold(settings, makers.flight(), days=0)
+    assert change(within, offer(settings, later(), brand="Flex")).payload["refundStays"] is False
+    makers.settled(makers.begun(within))
+    waived = sold(settings, makers.flight(number=103), brand="Basic")
+    had = seen(waived).slices[0].conditions
+    change(waived, offer(settings, later(number=104), brand="Flex"), waive=True)
+    assert seen(within).slices[0].conditions["refund"]["penalty"] == {"amount": "0.00", "currency": "USD"}
+    assert seen(waived).slices[0].conditions == had
+    assert makers.broken() == []

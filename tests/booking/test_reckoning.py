@@ -133,23 +133,86 @@ def test_a_penalty_is_for_who_has_a_seat_and_never_dearer_than_the_fare(view: Bo
             assert one.takes_seat or taken == 0
 
 
-@given(bookings(), st.lists(AMOUNTS, min_size=3, max_size=3), st.booleans())
+def fares(amounts: list[int]) -> dict[str, list[PriceLine]]:
+    """Return a new price for each type: the fare, a tax that follows it, and one that is due for who travels."""
+    return {
+        kind: [
+            PriceLine("fare", "Fare", amounts[at]),
+            PriceLine("US", "US transportation tax (7.5 %)", amounts[at + 3] // 13),
+            PriceLine("AY", "Security fee", amounts[at + 6] // 5),
+        ]
+        for at, kind in enumerate(("adult", "child", "infant"))
+    }
+
+
+PRICES = st.lists(AMOUNTS, min_size=9, max_size=9).map(fares)
+
+
+def flown_otherwise(view: BookingView, at: int, price: Any, new: Any, *, free: bool = False) -> BookingView:
+    """Return the booking with a direction changed and paid for, or paid back."""
+    piece = view.slices[at]
+    terms = new if free else reckoning.stricter_refund(piece.conditions, new)
+    done = reckoning.change(view, piece, price, terms=terms, follows_fare=FOLLOWS, free=free)
+    pieces = [replace(one, conditions=terms) if one is piece else one for one in view.slices]
+    return replace(after(view, done), slices=tuple(pieces))
+
+
+@given(bookings(), PRICES, st.booleans(), st.data())
 @settings(max_examples=150, deadline=None)
 def test_a_change_costs_the_difference_and_the_fee_and_keeps_what_is_not_refunded(
-    view: BookingView, fares: list[int], free: bool
+    view: BookingView, price: Any, free: bool, data: st.DataObject
 ) -> None:
     piece = view.slices[0]
-    new = {
-        kind: [PriceLine("fare", "Fare", amount)]
-        for kind, amount in zip(("adult", "child", "infant"), fares, strict=True)
-    }
-    done = reckoning.change(view, piece, new, free=free)
-    asked = sum(new[one.type][0].amount_minor for one in view.passengers)
-    honest = asked + done.penalty_minor - reckoning.price_of(view, piece)
-    refundable = free or piece.conditions["refund"]["allowed"]
-    assert done.sum_minor == (honest if honest > 0 or refundable else 0)
+    new = {"refund": term(data.draw(st.booleans()), data.draw(AMOUNTS), view.currency)}
+    terms = new if free else reckoning.stricter_refund(piece.conditions, new)
+    done = reckoning.change(view, piece, price, terms=terms, follows_fare=FOLLOWS, free=free)
+    asked = sum(line.amount_minor for one in view.passengers for line in price[one.type])
+    kept = [one["amount_minor"] for one in done.lines if one["code"] == "fare_kept"]
+    assert done.sum_minor == asked + done.penalty_minor - reckoning.price_of(view, piece) + sum(kept)
+    assert all(amount > 0 for amount in kept)
     assert after(view, done).total_minor >= 0
-    assert free is False or done.penalty_minor == 0
+    assert free is False or (done.penalty_minor, kept) == (0, [])
+    assert reckoning.penalty_minor(piece.conditions, "refund") != 0 or kept == []
+
+
+@given(bookings(), st.data())
+@settings(max_examples=200, deadline=None)
+def test_who_changes_first_and_then_cancels_never_gets_more_than_who_cancels_at_once(
+    view: BookingView, data: st.DataObject
+) -> None:
+    """Beside what the changes cost, that is: the carrier keeps at least as much, whatever was changed, and how often.
+
+    By any number of changes, of any direction, to any fare, price and terms.
+    """
+    at_once = after(view, cancelled(view)).total_minor
+    for _change in range(data.draw(st.integers(1, 3))):
+        new = {name: term(data.draw(st.booleans()), data.draw(AMOUNTS), view.currency) for name in ("refund", "change")}
+        at = data.draw(st.integers(0, len(view.slices) - 1))
+        view = flown_otherwise(view, at, data.draw(PRICES), new)
+        now = after(view, cancelled(view)).total_minor
+        assert now >= at_once
+        at_once = now
+
+
+@given(bookings(), PRICES)
+@settings(max_examples=50, deadline=None)
+def test_a_free_change_comes_under_the_terms_of_the_new_fare(view: BookingView, price: Any) -> None:
+    flex = {"refund": term(True, 0, view.currency)}
+    view = flown_otherwise(view, 0, price, flex, free=True)
+    back = -cancelled(view, None, view.slices[:1]).sum_minor
+    assert back == reckoning.price_of(view, view.slices[0])
+
+
+NO, FREE, DEAR, CHEAP = (term(*one, "USD") for one in ((False, 0), (True, 0), (True, 25_000), (True, 12_000)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "holds"),
+    [(NO, FREE, NO), (FREE, NO, NO), (DEAR, CHEAP, DEAR), (CHEAP, DEAR, DEAR), (DEAR, FREE, DEAR), (NO, DEAR, NO)],
+)
+def test_the_stricter_refund_term_holds_and_all_else_is_of_the_new_fare(old: Any, new: Any, holds: Any) -> None:
+    had, gets = {"refund": old, "change": NO, "cabinBag": False}, {"refund": new, "change": FREE, "cabinBag": True}
+    assert reckoning.stricter_refund(had, gets) == {**gets, "refund": holds}
 
 
 @pytest.mark.parametrize(
