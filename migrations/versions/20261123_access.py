@@ -256,6 +256,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("actor_id is not null"),
     )
     op.create_index("ix_audit_entries_transaction", "audit_entries", ["transaction", "id"], unique=False)
+    op.create_index(
+        "ix_booking_items_amendment_id",
+        "booking_items",
+        ["amendment_id"],
+        unique=False,
+        postgresql_where=sa.text("amendment_id is not null"),
+    )
     op.add_column("check_ins", sa.Column("told_seat", sa.String(length=4), nullable=True))
     op.drop_constraint(op.f("fk_check_ins_ticket_number_coupon_position"), "check_ins", type_="foreignkey")
     op.create_foreign_key(
@@ -266,6 +273,13 @@ def upgrade() -> None:
         ["ticket_number", "position"],
         onupdate="CASCADE",
         ondelete="CASCADE",
+    )
+    op.create_index(
+        "ix_documents_amendment_id",
+        "documents",
+        ["amendment_id"],
+        unique=False,
+        postgresql_where=sa.text("amendment_id is not null"),
     )
     op.add_column("fare_brands", sa.Column("valid_from", sa.Date(), server_default="2026-01-01", nullable=False))
     op.add_column("fare_brands", sa.Column("valid_to", sa.Date(), nullable=True))
@@ -593,6 +607,9 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
     op.drop_column("fare_classes", "valid_from")
     op.drop_column("fare_brands", "valid_to")
     op.drop_column("fare_brands", "valid_from")
+    op.drop_index(
+        "ix_documents_amendment_id", table_name="documents", postgresql_where=sa.text("amendment_id is not null")
+    )
     op.drop_constraint(op.f("fk_check_ins_ticket_number_coupon_position"), "check_ins", type_="foreignkey")
     op.create_foreign_key(
         op.f("fk_check_ins_ticket_number_coupon_position"),
@@ -603,6 +620,11 @@ alter table fare_classes drop constraint pk_fare_classes, add constraint pk_fare
         ondelete="CASCADE",
     )
     op.drop_column("check_ins", "told_seat")
+    op.drop_index(
+        "ix_booking_items_amendment_id",
+        table_name="booking_items",
+        postgresql_where=sa.text("amendment_id is not null"),
+    )
     op.drop_index("ix_audit_entries_transaction", table_name="audit_entries")
     op.drop_index(
         "ix_audit_entries_actor_id", table_name="audit_entries", postgresql_where=sa.text("actor_id is not null")

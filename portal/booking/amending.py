@@ -114,9 +114,8 @@ def _end(session: Session, amendment: Amendment, state: str) -> None:
     """Let go of what the amendment held: seats, and money that had come in for a part of it."""
     release_claims(session, holder=amendment.id)
     seating.give_up(session, holder=amendment.booking_id, tentative_only=True)
-    came = select(Payment).where(
-        Payment.purpose == amendment.id, Payment.state == "succeeded", Payment.applied_at.is_not(None)
-    )
+    paid = select(Payment).where(Payment.payable == amendment.booking_id, Payment.purpose == amendment.id)
+    came = paid.where(Payment.state == "succeeded", Payment.applied_at.is_not(None))
     for payment in session.scalars(came):
         payments.refund(session, payment, reason="change_not_made")
     amendment.state, amendment.paid_minor = state, 0
@@ -352,7 +351,8 @@ def lapse_amendments(session: Session) -> int:
     One paying amendment a transaction, as with holds; call it again until it returns 0. One whose payment is not
     decided yet waits for it.
     """
-    undecided = select(Payment.id).where(Payment.purpose == Amendment.id, Payment.state.in_(OPEN))
+    mine = select(Payment.id).where(Payment.payable == Amendment.booking_id, Payment.purpose == Amendment.id)
+    undecided = mine.where(Payment.state.in_(OPEN))
     over = select(Amendment.id, Amendment.booking_id).where(
         Amendment.state == "paying", Amendment.expires_at <= func.now(), ~undecided.exists()
     )
@@ -387,7 +387,7 @@ def forget_over(session: Session, *, before: datetime) -> int:
         """
         delete from amendments where id in (
             select a.id from amendments a where a.state in ('lapsed', 'withdrawn') and a.expires_at < :before
-              and not exists (select from payments p where p.purpose = a.id)
+              and not exists (select from payments p where p.payable = a.booking_id and p.purpose = a.id)
               and not exists (select from charges c where c.amendment_id = a.id)
               and not exists (select from booking_items i where i.amendment_id = a.id)
             order by a.expires_at limit 500 for update skip locked

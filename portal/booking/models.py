@@ -198,6 +198,7 @@ class Item(Base):
         CheckConstraint("quantity > 0 and amount_minor >= 0", name="amounts_sensible"),
         Index("ix_booking_items_booking_id", "booking_id"),
         Index("ix_booking_items_flight_id", "flight_id"),
+        Index("ix_booking_items_amendment_id", "amendment_id", postgresql_where=text("amendment_id is not null")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))

@@ -24,6 +24,7 @@ class Document(Base):
     __table_args__ = (
         UniqueConstraint("booking_id", "kind", "version"),
         Index("uq_documents_paper_id", "paper_id", unique=True, postgresql_where=text("paper_id is not null")),
+        Index("ix_documents_amendment_id", "amendment_id", postgresql_where=text("amendment_id is not null")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
