@@ -380,7 +380,10 @@ on conflict (kind, day) do update set marked_at = now()
         select e.id, b.told as before, a.told as after, '{"values":' || a.kept::text || '}' as personal,
             uuid_send(gen_random_uuid()) as salt
         from audit_entries e, audit_apart('', e.before, '[]') b, audit_apart('', e.after, b.kept) a
-        where a.kept <> '[]'
+        where a.kept <> '[]' and concat(e.before, e.after) ~ (
+            '"(email|givenName|familyName|firstName|lastName|ticketName'
+            '|phone|dateOfBirth|documentNumber|address|owner|contactEmail)"'
+        )
     )
     update audit_entries e set before = apart.before, after = apart.after, personal = apart.personal,
         personal_salt = apart.salt, personal_digest = sha256(apart.salt || convert_to(apart.personal, 'UTF8'))
