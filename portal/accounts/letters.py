@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 
 from portal.accounts import credentials, queries, rules
 from portal.accounts.models import PendingAccount, User
-from portal.kit import i18n, mail
+from portal.kit import clock, i18n, mail
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
+from portal.tokens import queries as tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +160,22 @@ def notice(session: Session, settings: Settings, letter: Envelope) -> EmailMessa
         return None
     locale = _locale(session, person.id) if person else facts.get("locale", "en")
     with i18n.speaking(locale):
-        words = NOTICES[kind](facts)
+        words = NOTICES[kind]({**facts, **_keys(session, settings, person)})
         shown = _facts(facts)
     return _linked(settings, letter, to, words, locale, facts=shown, name=person.given_name if person else "")
+
+
+def _keys(session: Session, settings: Settings, person: queries.Known | None) -> dict[str, Any]:
+    """Return how many API keys go on working, whatever else is ended, and where they are revoked."""
+    kept, now = tokens.keys(session, person.id) if person else [], clock.now()
+    alive = [one for one in kept if one.expires_at is None or one.expires_at > now]
+    return {"keys": len(alive), "keysUrl": f"{settings.base_url}/account/api-keys"}
+
+
+def _keys_stay(facts: Mapping[str, Any]) -> list[str]:
+    """Programs would stop without warning if a new password ended their keys, so it does not – and that is said."""
+    words = _("It ended no API key: you have %(num)d. Look at them, and revoke what is not yours: %(url)s")
+    return [words % {"num": facts["keys"], "url": facts["keysUrl"]}] if facts["keys"] else []
 
 
 def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -177,14 +191,9 @@ def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(label, str(value)) for label, value in told if value]
 
 
-def _plain(subject: str, sentence: str, button: str, path: str) -> Words:
-    return Words(
-        subject,
-        [sentence],
-        button,
-        path,
-        [_("Was it not you? Choose a new password at once: that signs everybody out.")],
-    )
+def _plain(subject: str, sentence: str, button: str, path: str, *more: str, after: str = "") -> Words:
+    closing = after or _("Was it not you? Choose a new password at once: that signs everybody out.")
+    return Words(subject, [sentence, *more], button, path, [closing])
 
 
 def _key(facts: Mapping[str, Any]) -> dict[str, str]:
@@ -194,11 +203,12 @@ def _key(facts: Mapping[str, Any]) -> dict[str, str]:
 
 # What changed → what its owner is told. Each is made in the reader's language, so each is a function.
 NOTICES: Mapping[str, Callable[[Mapping[str, Any]], Words]] = {
-    "password_changed": lambda _facts: _plain(
+    "password_changed": lambda facts: _plain(
         _("Your password was changed"),
         _("Everybody who was signed in to your account has been signed out, except where it was changed."),
         _("I did not do this"),
         "/account/forgot-password",
+        *_keys_stay(facts),
     ),
     "address_changed": lambda facts: Words(
         _("Your account has a new address"),
@@ -267,6 +277,7 @@ NOTICES: Mapping[str, Callable[[Mapping[str, Any]], Words]] = {
         _("A program that has the key %(name)s (%(prefix)s…) may act for you, as far as the key allows.") % _key(facts),
         _("See your keys"),
         "/account/api-keys",
+        after=_("Was it not you? Revoke the key there at once. Then choose a new password, which alone ends no key."),
     ),
     "key_revoked": lambda facts: _plain(
         _("An API key was revoked"),
@@ -340,10 +351,8 @@ def _confirming(settings: Settings, letter: Envelope, pending: PendingAccount) -
 
 
 def _verifying(session: Session, settings: Settings, letter: Envelope, row: Any) -> EmailMessage:
-    token, locale = (
-        credentials.link(settings, credentials.VERIFY, str(row.id), row.credentials_version),
-        _locale(session, row.id),
-    )
+    locale = _locale(session, row.id)
+    token = credentials.link(settings, credentials.VERIFY, str(row.id), row.credentials_version)
     with i18n.speaking(locale):
         words = Words(
             _("Confirm your address"),

@@ -253,6 +253,7 @@ def end_sign_in(session: Session, user_id: UUID, sign_in_id: UUID) -> None:
 def end_all(session: Session, user_id: UUID, *, but_word: str | None = None, but_family: UUID | None = None) -> int:
     """Sign the account out everywhere, programs too, but for one browser or program; returns how many browsers.
 
+    API keys are not ended, since their programs would stop without warning; the letter of a new password tells of them.
     No browser is spared the second step any more, and who is half-way in begins anew. The account's row is held from
     the first statement on, so that no sign-in and no new token slips in between.
     """

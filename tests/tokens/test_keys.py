@@ -244,6 +244,42 @@ def test_the_letters_name_the_key_and_when_it_was(
         assert "When: " in text(letter)
 
 
+def test_a_new_password_ends_no_key_and_the_letters_say_so(
+    client: TestClient, robin: dict[str, str], settings: Settings
+) -> None:
+    def changed(current: str, new: str) -> str:
+        words = {"currentPassword": current, "newPassword": new}
+        assert client.post("/api/auth/change-password", json=words, headers=robin).status_code in (200, 204)
+        work_off(settings)
+        found = [one for one in inbox(settings) if one["subject"] == "Your password was changed"]
+        return " ".join(text(found[-1]).split())
+
+    ends = (clock.now() + timedelta(hours=1)).isoformat()
+    assert "API key" not in changed(PASSWORD, "a loud red evening")
+    key = made(client, robin)
+    made(client, robin, name="For an hour", expiresAt=ends)
+    work_off(settings)
+    made_it = next(one for one in inbox(settings) if one["subject"] == "An API key was made for your account")
+    assert "Revoke the key there at once" in text(made_it)
+    assert "signs everybody out" not in text(made_it)
+    told = changed("a loud red evening", "a slow green night")
+    assert "It ended no API key: you have 2." in told
+    assert f"{settings.base_url}/account/api-keys" in told
+    assert client.get("/api/me", headers=bearing(key)).status_code == 200
+
+
+def test_the_letter_of_a_new_password_counts_the_keys_that_still_work(
+    client: TestClient, robin: dict[str, str], settings: Settings
+) -> None:
+    made(client, robin, expiresAt=(clock.now() + timedelta(hours=1)).isoformat())
+    with db.writing() as session:
+        accounts.notice(session, session.scalars(select(ApiKey.user_id)).one(), "password_changed")
+    with clock.shifted(timedelta(hours=2)):
+        work_off(settings)
+    (letter,) = [one for one in inbox(settings) if one["subject"] == "Your password was changed"]
+    assert "API key" not in text(letter)
+
+
 def test_a_key_loses_with_its_owners_role_what_the_role_gave(client: TestClient) -> None:
     account("ada", "staff")
     key = bearing(made(client, logged_in(client, "ada"), scopes=["analytics:read"]))
