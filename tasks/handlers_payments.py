@@ -66,22 +66,30 @@ def send_refund(settings: Settings, letter: Letter) -> None:
 
     Silence is asked again, longer apart each time, for as long as it takes. A no stays with the refund, for staff.
     """
-    refund_id = UUID(letter.payload["refundId"])
+    _follow(settings, UUID(letter.payload["refundId"]), heard=False)
+
+
+def refund_heard(settings: Settings, letter: Letter) -> None:
+    """Look a refund up of which the gateway spoke by itself: even one that has gone through may have come back."""
+    _follow(settings, UUID(letter.payload["refundId"]), heard=True)
+
+
+def _follow(settings: Settings, refund_id: UUID, *, heard: bool) -> None:
     with db.reading() as session:
-        order = payments.refund_order(session, refund_id)
+        order = payments.refund_order(session, refund_id, heard=heard)
     if order is None:
         return
     outcome = gateway.refund(settings, order)
     with db.writing() as session:
-        refund = payments.refunded(session, refund_id, outcome)
-    if refund.state == "pending":
-        age = clock.now() - refund.created_at
-        raise outbox.Later(REFUND_UNDER_WAY if refund.gateway_reference else next_check(age))
+        refund = payments.refunded(session, refund_id, outcome, key=order.key)
+    if outcome.state == "pending" and refund.state != "failed":
+        under_way = refund.state == "pending" and refund.gateway_reference
+        raise outbox.Later(REFUND_UNDER_WAY if under_way else next_check(clock.now() - refund.created_at))
 
 
 HANDLERS: dict[str, Handler] = {
     "payment.check": check_payment,
     "payment.heard": payment_heard,
     "payment.refund": send_refund,
-    "refund.heard": send_refund,
+    "refund.heard": refund_heard,
 }

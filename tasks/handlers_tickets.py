@@ -92,7 +92,8 @@ def payment_refunded(settings: Settings, letter: Letter) -> None:
     if refund is None:
         raise outbox.Hopeless("The refund is gone.")
     view = _booking(refund.booking_id)
-    message = letters.refund_mail(view, refund, settings) if view.contact_email else None
+    identity = f"{letter.kind}.{letter.key}"
+    message = letters.refund_mail(view, refund, settings, identity=identity) if view.contact_email else None
     if message is not None:
         deliver(settings, letter.kind, message)
 

@@ -66,6 +66,7 @@ CATCH_UP = (
         insert into ledger_entries (key, kind, payable, payment_id, refund_id, happened_at)
         select 'refunded ' || r.id, 'refunded', p.payable, p.id, r.id, coalesce(r.settled_at, r.created_at)
         from refunds r join payments p on p.id = r.payment_id where r.state = 'succeeded'
+            and not exists (select from ledger_entries e where e.refund_id = r.id and e.kind = 'refunded')
         on conflict (key) do nothing returning id, refund_id
     )
     insert into ledger_lines (entry_id, position, account, amount_minor, currency)
@@ -132,7 +133,13 @@ def ordered(session: Session, payment: Payment, refund: Refund) -> None:
 def returned(session: Session, payment: Payment, refund: Refund) -> None:
     """Write that money has gone back: by the gateway, or on to a credit."""
     credit = CREDITS if refund.way == "credit" else source(payment)
-    _back(session, f"refunded {refund.id}", "refunded", payment, refund, debit=REFUNDS_DUE, credit=credit)
+    _back(session, f"refunded {refund.key}", "refunded", payment, refund, debit=REFUNDS_DUE, credit=credit)
+
+
+def came_back(session: Session, payment: Payment, refund: Refund) -> None:
+    """Write that money which had gone back is at the gateway again, and is owed as before."""
+    kind = "refund came back"
+    _back(session, f"came back {refund.key}", kind, payment, refund, debit=source(payment), credit=REFUNDS_DUE)
 
 
 def _back(session: Session, key: str, kind: str, payment: Payment, refund: Refund, *, debit: str, credit: str) -> None:

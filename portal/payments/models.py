@@ -76,8 +76,8 @@ class Payment(Base):
 class Refund(Base):
     """Money that is to go back: through the gateway that took it, or as a credit; one for one payment and reason.
 
-    Once ordered it is owed, whatever becomes of it. `failed`: the gateway refused (`problem`); staff see it and do it
-    again, `round` by round, each with a key of its own. `tries` counts how often the gateway was asked.
+    Once ordered it is owed, whatever becomes of it. `failed`: the gateway refused (`problem`), or a bank sent it back
+    after all; staff see it and do it again, `round` by round. `tries` counts how often the gateway was asked.
     """
 
     __tablename__ = "refunds"
@@ -102,6 +102,11 @@ class Refund(Base):
     tries: Mapped[int] = mapped_column(server_default="0")
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     settled_at: Mapped[datetime | None]
+
+    @property
+    def key(self) -> str:
+        """What this round of it is called at the gateway, in the ledger and in letters: there it happens once."""
+        return f"{self.id}:{self.round}" if self.round else str(self.id)
 
 
 class Credit(Base):

@@ -23,6 +23,8 @@ from portal.payments.models import Credit, GatewayEvent, Payment, Refund
 from portal.payments.rules import FIRST_CHECK, Order, Outcome, RefundOrder, RefundOutcome, Word, next_state
 
 NEVER_ARRIVED = timedelta(minutes=2)
+# What its gateway gave back: a bank that cannot book it sends it back there, days later.
+SENT = (Refund.state == "succeeded") & (Refund.way == "original") & Refund.gateway_reference.is_not(None)
 BEGIN = select(Payment).from_statement(
     text(
         """
@@ -194,8 +196,7 @@ def _refund(session: Session, payment: Payment, reason: str, amount_minor: int, 
 
 
 def _send(session: Session, refund: Refund) -> None:
-    key = f"{refund.id}:{refund.round}" if refund.round else str(refund.id)
-    outbox.post(session, "payment.refund", key=key, queue="money", refundId=str(refund.id))
+    outbox.post(session, "payment.refund", key=refund.key, queue="money", refundId=str(refund.id))
 
 
 def _done(session: Session, payment: Payment, refund: Refund, reference: str | None) -> None:
@@ -204,7 +205,7 @@ def _done(session: Session, payment: Payment, refund: Refund, reference: str | N
     session.flush()
     ledger.returned(session, payment, refund)
     # Parts that became one credit are told of in one mail.
-    key = str(refund.credit_id or refund.id)
+    key = str(refund.credit_id or refund.key)
     outbox.post(session, "payment.refunded", key=key, queue="mail", refundId=str(refund.id))
 
 
@@ -246,12 +247,16 @@ def _refundable(session: Session, payable: UUID) -> list[tuple[Payment, int]]:
     return [(row[0], row[1]) for row in session.execute(mine.order_by(Payment.created_at.desc(), Payment.id))]
 
 
-def refund_order(session: Session, refund_id: UUID) -> RefundOrder | None:
-    """Return what the gateway is to be asked to give back; None when it is done, refused or unknown."""
+def refund_order(session: Session, refund_id: UUID, *, heard: bool = False) -> RefundOrder | None:
+    """Return what the gateway is to be asked to give back; None when it is done, refused or unknown.
+
+    `heard`: the gateway spoke of it by itself; then it is asked once more about what it has given back, too.
+    """
+    asked = (Refund.state == "pending") | SENT if heard else Refund.state == "pending"
     row = session.execute(
         select(Refund, Payment)
         .join(Payment, Payment.id == Refund.payment_id)
-        .where(Refund.id == refund_id, Refund.state == "pending", Payment.gateway_reference.is_not(None))
+        .where(Refund.id == refund_id, asked, Payment.gateway_reference.is_not(None))
     ).one_or_none()
     if row is None:
         return None
@@ -262,7 +267,7 @@ def refund_order(session: Session, refund_id: UUID) -> RefundOrder | None:
         func.row(Refund.created_at, Refund.id) < func.row(refund.created_at, refund.id),
     )
     return RefundOrder(
-        f"{refund.id}:{refund.round}" if refund.round else str(refund.id),
+        refund.key,
         payment.gateway,
         str(payment.gateway_reference),
         refund.amount_minor,
@@ -272,12 +277,17 @@ def refund_order(session: Session, refund_id: UUID) -> RefundOrder | None:
     )
 
 
-def refunded(session: Session, refund_id: UUID, outcome: RefundOutcome) -> Refund:
+def refunded(session: Session, refund_id: UUID, outcome: RefundOutcome, *, key: str | None = None) -> Refund:
     """Write down what the gateway said of a refund; a second time changes nothing. Returns it, locked.
 
-    Refused money stays owed: the refund is failed, with the gateway's reason, until staff do it again.
+    Refused money stays owed: the refund is failed, with the gateway's reason, until staff do it again. So is money that
+    had gone back and came back. `key` is what the gateway was asked with: a word about an earlier round is passed over.
     """
     refund = session.get_one(Refund, refund_id, with_for_update=True, populate_existing=True)
+    if key is not None and key != refund.key:
+        return refund
+    if refund.state == "succeeded":
+        _came_back(session, refund, outcome)
     if refund.state != "pending":
         return refund
     refund.tries += 1
@@ -290,6 +300,19 @@ def refunded(session: Session, refund_id: UUID, outcome: RefundOutcome) -> Refun
         audit.record(session, "refund.failed", "refund", refund.id, after={"problem": outcome.problem})
     session.flush()
     return refund
+
+
+def _came_back(session: Session, refund: Refund, outcome: RefundOutcome) -> None:
+    # Only the gateway's word about this very refund: a question that it refuses to answer has no reference.
+    if refund.way != "original" or outcome.state != "failed" or outcome.reference is None:
+        return
+    if outcome.reference != refund.gateway_reference:
+        return
+    ledger.came_back(session, session.get_one(Payment, refund.payment_id), refund)
+    refund.state, refund.problem, refund.settled_at = "failed", outcome.problem, None
+    told: dict[str, audit.Value] = {"state": "failed", "problem": outcome.problem}
+    audit.record(session, "refund.failed", "refund", refund.id, before={"state": "succeeded"}, after=told)
+    session.flush()
 
 
 def redo_refund(session: Session, refund_id: UUID, *, to: str, actor_id: UUID | None, owner: str | None = None) -> None:

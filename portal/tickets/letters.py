@@ -175,9 +175,12 @@ def contact_changed_mail(view: BookingView, settings: Settings, *, to: str, iden
         )
 
 
-def refund_mail(view: BookingView, refund: RefundTold, settings: Settings) -> EmailMessage | None:
-    """Return the mail that says that money has left us, or that a credit is there; None where another mail said it."""
-    if refund.reason == "seats_gone":
+def refund_mail(view: BookingView, refund: RefundTold, settings: Settings, *, identity: str) -> EmailMessage | None:
+    """Return the mail that says that money has left us, or that a credit is there.
+
+    None where another mail said it, and where it has come back since: then it is told once it has gone again.
+    """
+    if refund.reason == "seats_gone" or not refund.gone:
         return None
     with i18n.speaking(view.locale):
         amount = {"amount": i18n.price(refund.amount_minor, refund.currency)}
@@ -191,7 +194,7 @@ def refund_mail(view: BookingView, refund: RefundTold, settings: Settings) -> Em
             to=view.contact_email or "",
             subject=subject % amount,
             template="payment_refunded",
-            identity=f"payment.refunded.{refund.id}",
+            identity=identity,
             locale=view.locale,
             booking=view,
             refund=refund,

@@ -52,7 +52,7 @@ REFUND = text(
     """
     select r.id, p.payable booking_id, coalesce(c.amount_minor, r.amount_minor) amount_minor,
         coalesce(p.told_currency, p.currency) currency, r.reason, p.method,
-        c.code credit_code, c.expires_at credit_until
+        c.code credit_code, c.expires_at credit_until, r.state = 'succeeded' gone
     from refunds r join payments p on p.id = r.payment_id left join credits c on c.id = r.credit_id where r.id = :id
     """
 )

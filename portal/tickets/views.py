@@ -39,7 +39,10 @@ class DocumentView:
 
 @dataclass(frozen=True, slots=True)
 class RefundTold:
-    """Money that went back, and why; `credit_code` where it became a travel credit, with the day it ends on."""
+    """Money that went back, and why; `credit_code` where it became a travel credit, with the day it ends on.
+
+    `gone` is False where it has come back since, and is to be sent once more.
+    """
 
     id: UUID
     booking_id: UUID
@@ -49,3 +52,4 @@ class RefundTold:
     method: str
     credit_code: str | None
     credit_until: datetime | None
+    gone: bool

@@ -104,7 +104,8 @@ class FakeStripe:
     def _refund(self, _: str, given: dict[str, str]) -> tuple[int, dict[str, Any]]:
         intent, amount = given["payment_intent"], int(given["amount"])
         session = next(one for one in self.sessions.values() if one["payment_intent"] == intent)
-        back = sum(one["amount"] for one in self.refunds.values() if one["payment_intent"] == intent)
+        gone = [one for one in self.refunds.values() if one["payment_intent"] == intent and one["status"] != "failed"]
+        back = sum(one["amount"] for one in gone)
         if amount <= 0 or back + amount > session["amount_total"]:
             return 400, _error("invalid_request_error", "Refund amount is greater than unrefunded amount on charge")
         name = f"re_test_{len(self.refunds) + 1}"
