@@ -28,6 +28,8 @@ THREE_DECIMALS = frozenset(("BHD", "JOD", "KWD", "OMR", "TND"))
 # The clear no of a request that was understood: asking it again changes nothing.
 REFUSALS = (stripe.InvalidRequestError, stripe.CardError)
 REFUND_STATES = {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"}
+# What a payment that was given, and whose money then did not come, ends as.
+NEVER_CAME = ("requires_payment_method", "canceled")
 TOLERANCE_SECONDS = 300
 
 
@@ -39,6 +41,7 @@ def start(settings: Settings, order: Order) -> Outcome:
     price = {"currency": order.currency.lower(), "unit_amount": amount, "product_data": product}
     params: Any = {
         "mode": "payment",
+        "payment_method_types": ["card"],  # Settled at once: seats are not kept for days until a debit comes, or not.
         "line_items": [{"quantity": 1, "price_data": price}],
         "client_reference_id": order.key,
         "payment_intent_data": {"metadata": {"payment_id": order.key}},
@@ -56,7 +59,10 @@ def lookup(settings: Settings, attempt: Attempt) -> Outcome | None:
     """Return how the attempt's page stands; None when its answer was lost: then nobody was ever sent there."""
     if attempt.gateway_reference is None:
         return None
-    return _told(_session(settings, attempt.gateway_reference), attempt)
+    session = _session(settings, attempt.gateway_reference)
+    if (_field(session, "status"), _field(session, "payment_status")) == ("complete", "unpaid"):
+        return Outcome(_debit(settings, _field(session, "payment_intent")), session.id)
+    return _told(session, attempt)
 
 
 def cancel(settings: Settings, attempt: Attempt) -> Outcome | None:
@@ -127,6 +133,12 @@ def _uuid(text: object) -> UUID | None:
 
 def _session(settings: Settings, reference: str) -> Any:
     return _ask(lambda: _client(settings).v1.checkout.sessions.retrieve(reference))
+
+
+def _debit(settings: Settings, intent: str) -> str:
+    """Return how a payment stands whose money comes later than its page was left: pending until it has, or has not."""
+    status = _field(_ask(lambda: _client(settings).v1.payment_intents.retrieve(intent)), "status")
+    return "declined" if status in NEVER_CAME else "pending"
 
 
 def _told(session: Any, attempt: Attempt) -> Outcome:

@@ -25,6 +25,7 @@ PLACES = (
     ("POST", r"/v1/checkout/sessions/(\w+)/expire", "expire"),
     ("POST", r"/v1/refunds", "refund"),
     ("GET", r"/v1/refunds/(\w+)", "refund_retrieve"),
+    ("GET", r"/v1/payment_intents/(\w+)", "intent"),
     ("GET", r"/pay/(\w+)", "page"),
     ("POST", r"/pay/(\w+)", "pay_page"),
 )
@@ -36,6 +37,7 @@ class FakeStripe:
     def __init__(self) -> None:
         self.sessions: dict[str, dict[str, Any]] = {}
         self.refunds: dict[str, dict[str, Any]] = {}
+        self.intents: dict[str, str] = {}
         self.calls: list[tuple[str, dict[str, str], str]] = []
         self.moods: dict[str, list[str]] = defaultdict(list)
         self.refund_state = "succeeded"
@@ -121,6 +123,17 @@ class FakeStripe:
 
     def _refund_retrieve(self, name: str, _: dict[str, str]) -> tuple[int, dict[str, Any]]:
         return 200, self.refunds[name]
+
+    def _intent(self, name: str, _: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        return 200, {"id": name, "object": "payment_intent", "status": self.intents[name]}
+
+    def pay_later(self, name: str) -> str:
+        """Let the payer choose a bank debit, whose money comes days later or not; return the intent's name."""
+        with self._lock:
+            session, intent = self.sessions[name], f"pi_{name}"
+            session.update(status="complete", payment_status="unpaid", payment_intent=intent, url=None)
+            self.intents[intent] = "processing"
+            return intent
 
     def pay(self, name: str, **otherwise: Any) -> None:
         """Let the payer pay on the page; `otherwise` makes the bank take something else than was asked."""

@@ -91,6 +91,44 @@ def test_a_trip_is_paid_on_stripes_page(shop: TestClient, with_stripe: Settings,
     assert makers.broken() == []
 
 
+def test_stripes_page_takes_cards_only(shop: TestClient, with_stripe: Settings, stripe: FakeStripe) -> None:
+    """Seats are not kept for days until a bank debit has come, or has not."""
+    at_stripe(shop, with_stripe)
+    given = stripe.calls[0][1]
+    assert {name: what for name, what in given.items() if "method" in name} == {"payment_method_types[0]": "card"}
+
+
+@pytest.mark.parametrize("end", ["requires_payment_method", "canceled"])
+def test_a_debit_that_fails_days_later_is_declined_and_lets_the_payer_pay_again(
+    end: str, shop: TestClient, with_stripe: Settings, stripe: FakeStripe
+) -> None:
+    """Such a page may be open still from before, or made by somebody's own hand."""
+    reference, name, back = at_stripe(shop, with_stripe)
+    intent = stripe.pay_later(name)
+    assert "We are checking" in shop.get(back).text
+    assert hear(shop, stripe.event(name)) == 200
+    with pytest.raises(outbox.Later):
+        run(with_stripe, "payment.heard")
+    stripe.intents[intent] = end
+    run(with_stripe, "payment.heard")
+    assert (state(), makers.one("select status from bookings")) == ("declined", "held")
+    assert "declined this card" in shop.get(f"/book/{reference}/pay").text
+    assert start(shop, reference).headers["location"].startswith(stripe.url)
+    assert makers.broken() == []
+
+
+def test_a_debit_that_comes_days_later_pays(shop: TestClient, with_stripe: Settings, stripe: FakeStripe) -> None:
+    _reference, name, back = at_stripe(shop, with_stripe)
+    intent = stripe.pay_later(name)
+    stripe.moods["intent"] = ["broken"]
+    assert "We are checking" in shop.get(back).text
+    stripe.intents[intent] = "succeeded"
+    assert "We are checking" in shop.get(back).text
+    stripe.sessions[name]["payment_status"] = "paid"
+    assert shop.get(back).status_code == 303
+    assert (state(), makers.one("select status from bookings")) == ("succeeded", "confirmed")
+
+
 def test_the_way_back_without_paying_leads_to_paying_again(
     shop: TestClient, with_stripe: Settings, stripe: FakeStripe
 ) -> None:
