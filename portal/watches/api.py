@@ -8,11 +8,12 @@ from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse, Response
 
 from portal.kit import db, i18n, limits
-from portal.kit.errors import NotSignedIn, PortalError
+from portal.kit.errors import FieldError, Invalid, NotSignedIn, PortalError
+from portal.kit.i18n import gettext as _
 from portal.kit.openapi import operation
-from portal.kit.web import Request, endpoint
+from portal.kit.web import Request, Viewer, endpoint
 from portal.watches import errors, queries, service
-from portal.watches.forms import AlertList, AlertOut, NewAlert, NewWait, WaitList, WaitOut
+from portal.watches.forms import AlertList, AlertOut, NewAlert, NewWait, OwnAlert, OwnWait, WaitList, WaitOut
 from portal.watches.rules import WaitView
 
 PRIVATE = {"Cache-Control": "private, no-store"}
@@ -29,20 +30,20 @@ def waits(request: Request) -> Response:
 
 @operation(
     "Wait for a seat",
-    body=NewWait,
+    body=OwnWait,
     answer=WaitOut,
     status=201,
     errors=(NotSignedIn, errors.UnknownWait, errors.LineClosed, errors.NotFull, errors.TooManyWatches),
 )
-def join(request: Request, body: NewWait) -> Response:
+def join(request: Request, body: OwnWait) -> Response:
     """Join the line for a flight, or for two that connect, without seats for the party; an address has one place in it.
 
     When seats come free they are held for three hours, in order of joining, and a mail says so.
     """
     viewer = request.require()
-    _count(request, body.email)
+    wish = NewWait.model_validate({**dict(body), "email": _own_address(request, viewer, body.email)})
     with db.writing() as session:
-        wait_id = service.join(session, body, user_id=viewer.id, locale=i18n.locale.get())
+        wait_id = service.join(session, wish, user_id=viewer.id, locale=i18n.locale.get())
     with db.reading() as session:
         made = _own_wait(session, wait_id, viewer.id)
     return JSONResponse(WaitOut.of(made).wire(), 201, headers=PRIVATE)
@@ -76,17 +77,17 @@ def alerts(request: Request) -> Response:
 
 @operation(
     "Hear of a lower fare",
-    body=NewAlert,
+    body=OwnAlert,
     answer=AlertOut,
     status=201,
     errors=(NotSignedIn, errors.UnknownAlert, errors.TooManyWatches),
 )
-def listen(request: Request, body: NewAlert) -> Response:
+def listen(request: Request, body: OwnAlert) -> Response:
     """Keep an alert, pending until the link in the mail to its address is followed."""
     viewer = request.require()
-    _count(request, body.email)
+    wish = NewAlert.model_validate({**dict(body), "email": _own_address(request, viewer, body.email)})
     with db.writing() as session:
-        alert_id = service.listen(session, body, user_id=viewer.id, locale=i18n.locale.get())
+        alert_id = service.listen(session, wish, user_id=viewer.id, locale=i18n.locale.get())
     with db.reading() as session:
         made = queries.alert(session, alert_id)
     if made is None or made.user_id != viewer.id:
@@ -103,9 +104,16 @@ def stop(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _count(request: Request, email: str) -> None:
+def _own_address(request: Request, viewer: Viewer, given: str | None) -> str:
+    """Return the account's address, which counts as asked for; raises Invalid for another one, whoever's it is.
+
+    What is answered here tells whether an address is in a line already, so nobody may ask about another's.
+    """
+    if given is not None and given.lower() != viewer.email.lower():
+        raise Invalid(errors=[FieldError("email", _("Programs are written to at their account's own address only."))])
     limits.check(request.settings, "watch-caller", limits.caller(request.scope))
-    limits.check(request.settings, "watch-address", email.lower())
+    limits.check(request.settings, "watch-address", viewer.email.lower())
+    return viewer.email
 
 
 def _id(request: Request, no: PortalError) -> UUID:

@@ -19,6 +19,7 @@ from portal.pricing.rules import Party
 from portal.search.forms import MAX_SEATS, Cabin, Code
 from portal.watches.rules import AlertView, WaitView
 
+OWN_ADDRESS = "the account's own address, which is meant where none is given; no other is written to"
 Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
 
@@ -52,21 +53,35 @@ class FullFlights(PartyWire):
     cabin: Cabin = "economy"
 
 
-class NewWait(PartyWire):
-    """A party that wants a seat on a full flight, or on two that connect, and where to write to.
-
-    Sending it is the consent to be written to about these flights; each mail says how to leave.
-    """
+class Seats(PartyWire):
+    """A party that wants a seat on a full flight, or on two that connect."""
 
     flight_id: UUID
     onward_flight_id: UUID | None = Field(None, description="the flight that it connects to")
     cabin: Cabin = "economy"
     brand: Annotated[str, StringConstraints(max_length=40)] | None = None
+
+
+class NewWait(Seats):
+    """A party that wants a seat on a full flight, or on two that connect, and where to write to.
+
+    Sending it is the consent to be written to about these flights; each mail says how to leave.
+    """
+
     email: Address
 
 
-class NewAlert(PartyWire):
-    """A wish to hear when a route costs less than an amount for the whole party, on a day or in a month."""
+class OwnWait(Seats):
+    """A party that wants a seat on a full flight, or on two that connect; mails go to the account's own address.
+
+    Sending it is the consent to be written to about these flights; each mail says how to leave.
+    """
+
+    email: Address | None = Field(None, description=OWN_ADDRESS)
+
+
+class Fares(PartyWire):
+    """A wish for a route that costs less than an amount for the whole party, on a day or in a month."""
 
     origin: Code
     destination: Code
@@ -74,6 +89,17 @@ class NewAlert(PartyWire):
     month: Month | None = Field(None, description="or a month", examples=["2027-03"])
     cabin: Cabin = "economy"
     below: MoneyWire
+
+
+class OwnAlert(Fares):
+    """A wish to hear, at the account's own address, when a route costs less than an amount for the whole party."""
+
+    email: Address | None = Field(None, description=OWN_ADDRESS)
+
+
+class NewAlert(Fares):
+    """A wish to hear when a route costs less than an amount for the whole party, on a day or in a month."""
+
     email: Address
 
     def days(self, today: date) -> tuple[date, date]:

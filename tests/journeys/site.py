@@ -213,7 +213,7 @@ def _wishes(traveller: Somebody) -> list[str]:
     """A wish for a lower fare, and a fellow traveller that is kept."""
     below = {"amount": "1.00", "currency": "USD"}
     wish = {"origin": "JFK", "destination": "LAX", "month": f"{LATER:%Y-%m}", "below": below}
-    traveller.say("POST", "/api/me/alerts", {**wish, "email": "wish@example.com"})
+    traveller.say("POST", "/api/me/alerts", wish)
     kept = {"givenName": "Ida", "familyName": "Nowak", "dateOfBirth": "2018-02-28"}
     traveller.say("POST", "/api/me/travellers", kept)
     return ["/account", "/account/travellers", "/account/watches"]

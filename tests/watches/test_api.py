@@ -62,12 +62,35 @@ def test_every_no_of_a_line_has_its_code(client: TestClient, settings: Settings)
     assert no(flight.public_id) == (409, "line_closed")
 
 
-def test_anothers_place_is_not_told_to_who_types_its_address(client: TestClient, settings: Settings) -> None:
+def test_nobody_learns_who_waits_or_listens_by_typing_an_address(client: TestClient, settings: Settings) -> None:
+    """An address in line, one that is not, and one with as many places as it may have are answered alike."""
     flight, _ = makers.full(settings)
     makers.joined(flight, "victim@example.com")
-    wish = {"flightId": str(flight.public_id), "email": "victim@example.com"}
-    answer = client.post("/api/me/waits", json=wish, headers=token(client))
-    assert answer.status_code == 404
+    for number in range(10, 15):
+        makers.joined(makers.full(settings, number=number)[0], "crowded@example.com")
+    client.post("/fare-alerts", data={**ALERT, "below": "250", "email": "victim@example.com"})
+    mine = token(client)
+    for path, wish in (("waits", {"flightId": str(flight.public_id)}), ("alerts", ALERT)):
+        told = []
+        for name in ("victim", "nobody", "crowded"):
+            asked = {**wish, "email": f"{name}@example.com"}
+            answer = client.post(f"/api/me/{path}", json=asked, headers={**mine, "X-Request-Id": "the-same-one"})
+            told.append((answer.status_code, answer.json()))
+        assert told[0] == told[1] == told[2]
+        assert (told[0][0], told[0][1]["errors"][0]["pointer"]) == (422, "/email")
+        assert client.get(f"/api/me/{path}", headers=mine).json()["data"] == []
+
+
+def test_the_accounts_own_address_is_meant_where_none_is_given(client: TestClient, settings: Settings) -> None:
+    flight, _ = makers.full(settings)
+    mine = token(client)
+    wait = client.post("/api/me/waits", json={"flightId": str(flight.public_id)}, headers=mine)
+    assert (wait.status_code, wait.json()["email"]) == (201, "robin@example.com")
+    alert = {name: value for name, value in ALERT.items() if name != "email"}
+    for wish in (alert, {**alert, "email": "Robin@Example.com"}):
+        made = client.post("/api/me/alerts", json=wish, headers=mine)
+        assert (made.status_code, made.json()["email"]) == (201, "robin@example.com")
+    assert len(client.get("/api/me/alerts", headers=mine).json()["data"]) == 1
 
 
 def test_a_program_listens_and_stops(client: TestClient, settings: Settings) -> None:
