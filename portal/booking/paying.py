@@ -213,7 +213,7 @@ def _part(request: Request, view: BookingView) -> Money | None:
     if "part" not in request.fields:
         return None
     try:
-        return money.parse(typed, view.currency)
+        return money.typed(typed, view.currency)
     except ValueError:
         raise PriceMismatch(balance=Money(view.balance_minor, view.currency)) from None
 

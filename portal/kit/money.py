@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation, Overflow
@@ -11,6 +12,10 @@ from babel.numbers import format_currency, get_currency_precision
 
 # More than anything costs, and little enough for every column, key and page that it may come to.
 TOO_MUCH = 10**15
+PLAIN = re.compile("[0-9]+")
+GROUPED = re.compile(r"[1-9][0-9]{0,2}(?P<mark>[.,' ])[0-9]{3}(?:(?P=mark)[0-9]{3})*")
+DECIMALS = re.compile("(.*)([.,])([0-9]+)")
+NO_AMOUNT = "?"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,6 +56,35 @@ def parse(text: str, currency: str) -> Money:
     if abs(scaled) >= TOO_MUCH:  # Before it is an int: 1E5000 has more digits than one may be written with.
         raise ValueError(f"{text!r} is too much")
     return Money(int(scaled), currency)
+
+
+def typed(text: str, currency: str) -> Money:
+    """Return the money that a person typed: `1,000`, `1,000.50`, `1.000,50`, `1 000,5` and `1000.5` are all understood.
+
+    A comma before exactly three digits marks thousands; a dot there, and whatever else may mean two amounts, raises
+    ValueError, as all does that is no amount. Where a currency has three decimals, it is the dot that parts them, as we
+    write it, and the comma that may mean two amounts.
+    """
+    whole, part = " ".join(text.split()).replace("\u2019", "'"), ""
+    if found := DECIMALS.fullmatch(whole):
+        head, mark, tail = found.groups()
+        if mark == "," and len(tail) == 3 and PLAIN.fullmatch(head):
+            whole = whole if digits(currency) < 3 else ""
+        elif mark not in head:
+            whole, part = head or "0", tail
+    if not (PLAIN.fullmatch(whole) or GROUPED.fullmatch(whole)) or len(part) > digits(currency):
+        raise ValueError(f"{text!r} is not an amount of {currency}, or may be two")
+    return parse(f"{re.sub('[^0-9]', '', whole)}.{part or 0}", currency)
+
+
+def typed_text(text: str, currency: str) -> str:
+    """Return what a page's form calls an amount as the API writes it: nothing stays nothing, and no amount is `?`."""
+    if not text.strip():
+        return ""
+    try:
+        return decimal_text(typed(text, currency).minor, currency)
+    except ValueError:
+        return NO_AMOUNT
 
 
 def share(minor: int, numerator: int, denominator: int) -> int:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from portal.accounts.queries import favourites, home_airport
 from portal.flights.queries import FlightView, flights_by_id
-from portal.kit import clock, db, i18n
+from portal.kit import clock, db, i18n, money
 from portal.kit.errors import FieldError, Invalid, PortalError
 from portal.kit.i18n import gettext as _
 from portal.kit.settings import Settings
@@ -168,6 +168,8 @@ def _understand(session: Session, given: QueryParams, settings: Settings) -> Ask
         plain.pop("returnDate", None)
     elif given.get("trip") == "return" and "returnDate" not in plain:
         raise Invalid(errors=[FieldError("returnDate", _("Please choose the day you come back, or one way."))])
+    if "maxPrice" in plain:
+        plain["maxPrice"] = money.typed_text(plain["maxPrice"], settings.currency)
     lists = {name: found for name in LISTS if (found := [value for value in given.getlist(name) if value])}
     codes, problems = _resolved(session, plain)
     plain |= codes

@@ -21,6 +21,7 @@ from portal.kit.i18n import gettext as _
 from portal.kit.i18n import ngettext
 from portal.kit.metrics import CONTENT_TYPE, Gauge, exposition
 from portal.kit.metrics import counted as count_of
+from portal.kit.money import typed_text
 from portal.kit.validation import parse
 from portal.kit.web import Notice, Request, Viewer, errors_by_field, page, render, see_other
 from portal.payments import service as payments
@@ -231,7 +232,8 @@ def give_credit(request: Request) -> Response:
     """Give somebody a travel credit as a gesture; its code is shown on this one answer."""
     viewer = _staff(request)
     try:
-        wish = parse(CreditWish, {name: request.fields.get(name, "") for name in ("email", "amount")})
+        amount = typed_text(str(request.fields.get("amount", "")), request.settings.currency)
+        wish = parse(CreditWish, {"email": request.fields.get("email", ""), "amount": amount})
         gift = wish.money(request.settings.currency)
     except Invalid as no:
         return _money(request, dict(errors_by_field(no)), "", status=422)

@@ -99,7 +99,7 @@ def _number(text: str, decimals: int, highest: int = HIGHEST) -> int:
 def _money(text: str, values: Mapping[str, Any]) -> int:
     currency = str(values.get("currency") or "USD")
     try:
-        minor = money.parse(text, currency).minor
+        minor = money.typed(text, currency).minor
     except ValueError:
         raise ValueError(_("Please give an amount in %(currency)s.") % {"currency": currency}) from None
     if not 0 <= minor <= HIGHEST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ from portal.tariffs.rules import TABLES, Table
 
 PRICES, PROMOTIONS = "/admin/prices", "/admin/promotions"
 ONE_DAY = timedelta(days=1)
+AMOUNTS = ("amount", "minimum", "cap")
 LISTS = ("routes", "brands", "cabins")
 
 
@@ -182,7 +184,7 @@ def create_promotion(request: Request) -> Response:
     viewer = request.require("admin")
     typed = _typed_promotion(request)
     try:
-        wish = parse(PromotionWish, _given(typed))
+        wish = parse(PromotionWish, _given(typed, str(typed.get("currency", ""))))
         with db.writing() as session:
             made = service.create_promotion(session, wish, actor_id=viewer.id)
     except (Invalid, Conflict) as no:
@@ -204,7 +206,7 @@ def change_promotion(request: Request) -> Response:
     seen, typed = _promotion(request), _typed_promotion(request)
     ended = typed.pop("do", "") == "end"
     try:
-        limits = {} if ended else parse(Limits, _given(typed)).model_dump()
+        limits = {} if ended else parse(Limits, _given(typed, seen.currency)).model_dump()
         with db.writing() as session:
             service.change_promotion(session, seen.code, limits, ended=ended, actor_id=viewer.id)
     except Invalid as no:
@@ -226,7 +228,10 @@ def _typed_promotion(request: Request) -> dict[str, Any]:
     return typed | {name: [str(one) for one in request.fields.getlist(name)] for name in ("brands", "cabins")}
 
 
-def _given(typed: Mapping[str, Any]) -> dict[str, Any]:
+def _given(typed: Mapping[str, Any], currency: str) -> dict[str, Any]:
+    known = currency if re.fullmatch("[A-Z]{3}", currency) else "USD"
+    amounts = {name: money.typed_text(typed[name], known) for name in AMOUNTS if name in typed}
+    typed = {**typed, **amounts}
     return {name: value for name, value in typed.items() if value not in ("", [], None) and name != "do"}
 
 

@@ -237,9 +237,3 @@ class AlertList(Wire):
 
     data: tuple[AlertOut, ...]
     next_cursor: None = None
-
-
-def typed_amount(text: str, currency: str) -> dict[str, str]:
-    """Return what a page's form calls an amount as the API writes it: a comma counts as the decimal point."""
-    amount = text.strip().replace(" ", "").replace(",", ".")
-    return {"amount": amount if amount.replace(".", "", 1).isdecimal() else "?", "currency": currency}

@@ -8,14 +8,14 @@ from uuid import UUID
 from starlette.responses import Response
 
 from portal.booking.queries import booking_view
-from portal.kit import clock, db, grants, i18n, limits, signing
+from portal.kit import clock, db, grants, i18n, limits, money, signing
 from portal.kit.errors import Invalid, NotFound, PortalError
 from portal.kit.i18n import gettext as _
 from portal.kit.validation import nested, parse
 from portal.kit.web import Notice, Request, errors_by_field, page, render, see_other
 from portal.places.queries import places_by_code
 from portal.watches import errors, queries, rules, service, told
-from portal.watches.forms import FullFlights, NewAlert, NewWait, typed_amount
+from portal.watches.forms import FullFlights, NewAlert, NewWait
 
 PARTY = ("adults", "children", "infants")
 ASKED = ("origin", "destination", "departureDate", "cabin", *PARTY)
@@ -154,7 +154,7 @@ def listen(request: Request) -> Response:
     """Keep an alert, pending until its address confirms it."""
     typed = {name: str(value)[:254] for name, value in request.fields.items()}
     currency = typed.get("currency") or request.settings.currency
-    fields = {**typed, "below": typed_amount(typed.get("below", ""), currency)}
+    fields = {**typed, "below": {"amount": money.typed_text(typed.get("below", ""), currency), "currency": currency}}
     fields.pop("currency", None)
     fields.pop("departureDate" if typed.get("span") == "month" else "month", None)
     fields.pop("span", None)

@@ -70,7 +70,7 @@ def by_card(client: TestClient, answer: Any, card: str = "tok_visa") -> Any:
 
 def test_two_cards_pay_one_price_on_the_page(client: TestClient, settings: Settings) -> None:
     reference = ready(client, settings)
-    shown = by_card(client, part(client, reference, "50.00"))
+    shown = by_card(client, part(client, reference, "50,00"))
     whole, rest = f"${total() / 100:.2f}", f"${(total() - 5000) / 100:.2f}"
     assert "$50.00 are paid. The rest is still to be paid." in shown.text
     assert f"$50.00 of {whole} are paid, {rest} are left to pay until" in shown.text

@@ -291,6 +291,13 @@ def test_a_wrong_highest_price_is_said_at_the_field_above_the_full_list(client: 
     assert page.count("<article") == 3
 
 
+@pytest.mark.parametrize(("typed", "shown"), [("1,000", 3), ("1.000,00", 3), ("200,00", 2), ("200.00", 2)])
+def test_a_highest_price_is_read_as_it_is_typed(client: TestClient, day: None, typed: str, shown: int) -> None:
+    page = get(client, {**BASE, "maxPrice": typed})
+    assert page.count("<article") == shown
+    assert f'value="{typed}"' in page
+
+
 def test_one_way_leaves_the_return_date_out(client: TestClient, day: None) -> None:
     page = get(client, {**BASE, "trip": "oneway", "returnDate": BACK})
     assert "of 2" not in page

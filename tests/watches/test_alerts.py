@@ -143,6 +143,7 @@ def test_the_same_wish_again_is_one_alert_and_one_mail_a_day(client: TestClient,
         ("below", "-5"),
         ("below", "0"),
         ("below", "1.234"),
+        ("below", "1.000"),
         ("email", "nobody"),
         ("adults", "10"),
         ("infants", "2"),
@@ -155,6 +156,12 @@ def test_what_is_wrong_is_said_and_what_was_typed_is_kept(client: TestClient, fi
     if field != "email":
         assert 'value="anna@example.com"' in answer.text
     assert bookings.one("select count(*) from alerts") == 0
+
+
+@pytest.mark.parametrize("typed", ["1,000", "1,000.00", "1.000,00", "1 000", "1000"])
+def test_a_thousand_is_a_thousand_however_it_is_typed(client: TestClient, typed: str) -> None:
+    assert client.post("/fare-alerts", data={**FORM, "below": typed}).status_code == 303
+    assert bookings.one("select below_minor from alerts") == 100_000
 
 
 def test_past_alerts_end_and_unconfirmed_ones_are_forgotten(client: TestClient, settings: Settings) -> None:
