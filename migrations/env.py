@@ -16,8 +16,9 @@ def run() -> None:
     """Run the wanted migrations in one transaction under the lock."""
     url = context.config.attributes.get("url") or db.url_of(read().database_url)
     with create_engine(url, poolclass=NullPool).connect() as connection:
-        connection.execute(text("set lock_timeout = '5s'"))
+        # In this order: the time that a lock may take counts for this one, too, and another's migration may be long.
         connection.execute(text("select pg_advisory_lock(:lock)"), {"lock": LOCK})
+        connection.execute(text("set lock_timeout = '5s'"))
         connection.commit()
         context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
         with context.begin_transaction():
