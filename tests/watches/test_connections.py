@@ -156,7 +156,7 @@ def test_a_program_waits_for_a_connection(client: TestClient, settings: Settings
     one, two = first(5), second(1)
     fill(settings, two)
     headers = token(client)
-    body = {"flightId": str(one.public_id), "onwardFlightId": str(two.public_id), "email": "anna@example.com"}
+    body = {"flightId": str(one.public_id), "onwardFlightId": str(two.public_id)}
     made = client.post("/api/me/waits", json=body, headers=headers)
     assert made.status_code == 201, made.text
     told = made.json()
