@@ -98,6 +98,7 @@ def _change_page(request: Request, view: BookingView, errors: dict[str, str], st
     shown["ways"] = [(one.position, f"{one.origin.city} – {one.destination.city}") for one in able]
     shown["changed_by_airline"] = changed_by_airline(request, view)
     shown["fee_minor"] = told.change_fee(view, piece, now) if piece else 0
+    shown["refund_kept"] = told.refund_kept(view, piece, now) if piece else ""
     shown["why"] = told.fault_words(fault, fault.rebook, [piece.position] if piece else [])
     shown["free_days"] = fault.rebook.get(piece.position) if piece else None
     return render(request, "trips/change.html", block="found", status=status, **shown, errors=errors)
@@ -174,6 +175,7 @@ def _quote_page(request: Request, view: BookingView, one: AmendmentView, problem
         flights = service.new_flights(session, one)
     shown: dict[str, Any] = {"booking": view, "one": one, "problem": problem, "heading": told.kind_words(one)}
     shown |= {"effects": told.effects(view, one), "rule": told.rule_words(one), "way": told.refund_words(one)}
+    shown["extras_back"] = told.extras_back(one)
     shown |= {"price": price_of_amendment(view, one, [journey(piece.flights) for piece in view.slices])}
     shown |= {"trip": journey(flights) if flights else None, "over": one.has_lapsed(clock.now())}
     return render(request, "trips/quote.html", status=status, **shown)

@@ -123,7 +123,9 @@ class AmendmentOut(Wire):
 
     `difference` is the new price less the old one, without the penalty; what is left to pay or goes back is `due` or
     `refund`. `rule` says why: the fare's conditions, within_24_hours of the purchase, the carrier's fault, or
-    carrier_in_part where the carrier changed only some of the directions.
+    carrier_in_part where the carrier changed only some of the directions. `conditions` are those that a changed
+    direction is flown under from then on: of the new fare, but for the stricter refund term of old and new, unless the
+    change is free.
     """
 
     id: UUID
@@ -135,6 +137,7 @@ class AmendmentOut(Wire):
     refund: MoneyWire
     refund_to: Literal["original", "credit"]
     rule: str | None
+    conditions: dict[str, Any] | None
     lines: tuple[PriceLineOut, ...]
     expires_at: datetime
 
@@ -151,6 +154,7 @@ def amendment_wire(one: AmendmentView) -> dict[str, Any]:
         refund=MoneyWire.of(one.refund_minor, one.currency),
         refund_to=one.refund_to,
         rule=one.payload.get("rule"),
+        conditions=one.payload.get("sold", {}).get("conditions"),
         lines=tuple(_line_out(line, one.currency) for line in one.lines),
         expires_at=one.expires_at.astimezone(UTC),
     ).wire()

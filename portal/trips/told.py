@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -11,9 +11,12 @@ from portal.booking import reckoning
 from portal.booking.actions import available_actions, changeable, free_actions
 from portal.booking.views import AmendmentView, BookingView, ItemView, SliceView
 from portal.kit.i18n import gettext as _
+from portal.kit.i18n import ngettext
 from portal.kit.i18n import price as shown_price
+from portal.pricing.discounts import LINE as PROMOTION
 from portal.search.rules import Itinerary, SearchResult
 from portal.search.told import Trip, trip
+from portal.tickets import rules as tickets
 from portal.trips.rules import Fault
 
 
@@ -154,7 +157,18 @@ def effects(view: BookingView, one: AmendmentView) -> tuple[str, ...]:
         return (_("The ticket will read %(new)s instead of %(old)s.") % words,)
     if one.kind == "items":
         return tuple(f"{_(row['label'])}, {names.get(row['passenger_id'], '')}" for row in plan["add"])
-    return ()
+    return tuple(_changed(view, one)) if one.kind == "change" else ()
+
+
+def refund_kept(view: BookingView, piece: SliceView, now: datetime) -> str:
+    """Return, before flights are chosen, that no dearer fare makes the refund terms better; empty where they are best.
+
+    And where the change is free: then the new fare's own terms hold.
+    """
+    taken = reckoning.penalty_minor(piece.conditions, "refund")
+    if taken == 0 or reckoning.is_free(view, now):
+        return ""
+    return _("The refund terms of your fare stay, also with a dearer one; a stricter fare brings its own.")
 
 
 def _cancelled(view: BookingView, plan: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[str]:
@@ -170,6 +184,66 @@ def _cancelled(view: BookingView, plan: Mapping[str, Any], names: Mapping[str, s
         gone = ", ".join(names.get(who, "") for who, place in plan["off"] if place == at)
         words = {**ways[at], "names": gone}
         yield _("%(names)s: no longer flying %(origin)s – %(destination)s; the seat is given back.") % words
+
+
+def _changed(view: BookingView, one: AmendmentView) -> Iterator[str]:
+    """What is lost is told before it is done; afterwards the booking itself no longer knows what it was."""
+    plan = one.payload
+    old, new = plan.get("before", {}).get("brand"), plan["sold"]["brand"]
+    if old not in (None, new):
+        yield _("Fare: %(old)s → %(new)s.") % {"old": old, "new": new}
+    if one.state in ("quoted", "paying"):
+        yield from _other_terms(view, plan)
+        yield from _given_up(view, one)
+    yield from _promotion_ends(one)
+
+
+def _other_terms(view: BookingView, plan: Mapping[str, Any]) -> Iterator[str]:
+    piece = next(one for one in view.slices if one.position == plan["slice"])
+    had, has = (_terms(view, piece, terms) for terms in (piece.conditions, plan["sold"]["conditions"]))
+    for (term, old), (_term, new) in zip(had, has, strict=True):
+        if old != new:
+            yield _("%(term)s: %(old)s → %(new)s.") % {"term": term, "old": old, "new": new}
+    if plan.get("refundStays"):
+        term, words = has[-1]
+        yield _("%(term)s: %(words)s, as in the fare that you bought.") % {"term": term, "words": words}
+
+
+def _terms(view: BookingView, piece: SliceView, conditions: dict[str, Any]) -> tickets.TermLines:
+    return tickets.terms(replace(view, slices=(replace(piece, conditions=conditions),)))[0].lines
+
+
+def _given_up(view: BookingView, one: AmendmentView) -> Iterator[str]:
+    gone = [item for item in view.items if str(item.id) in one.payload["items"]["cancel"]]
+    seats = sorted((item.seat for item in gone if item.seat), key=lambda seat: (len(seat), seat))
+    if seats:
+        words = ngettext("Seat %(seats)s is given up.", "Seats %(seats)s are given up.", len(seats))
+        yield words % {"seats": ", ".join(seats)}
+    names = {each.id: each.name for each in view.passengers}
+    for item in gone:
+        if not item.seat:
+            yield _("%(extra)s of %(name)s is given up.") % {"extra": _(item.label), "name": names[item.passenger_id]}
+    paid = sum(line.amount_minor for line in view.charges if line.item_id in {item.id for item in gone})
+    if paid > 0:
+        amount = {"amount": shown_price(paid, one.currency)}
+        yield (
+            _("%(amount)s paid for that comes back.")
+            if extras_back(one)
+            else _("%(amount)s paid for that does not come back.")
+        ) % amount
+
+
+def extras_back(one: AmendmentView) -> int:
+    """Return what a change gives back of extras that do not go along."""
+    return -sum(line["amount_minor"] for line in one.lines if line["item_id"]) if one.kind == "change" else 0
+
+
+def _promotion_ends(one: AmendmentView) -> Iterator[str]:
+    ending = [line for line in one.lines if line["code"] == PROMOTION]
+    taken_off = sum(line["amount_minor"] for line in ending)
+    if taken_off > 0:
+        words = {"code": ending[0]["label"].rpartition(" ")[2], "amount": shown_price(taken_off, one.currency)}
+        yield _("The promotion %(code)s ends for this direction: it took %(amount)s off.") % words
 
 
 def rule_words(one: AmendmentView) -> str:

@@ -322,3 +322,45 @@ def test_one_traveller_stays_off_one_direction_by_the_page(client: TestClient, s
     again = client.post(f"{at}/cancel", data={"passenger": str(anna.id), "slice": "1", "refund": "original"})
     assert (again.status_code, "does not fly these directions any more" in again.text) == (422, True)
     assert makers.broken() == []
+
+
+def test_a_quote_says_when_the_refund_terms_of_the_old_fare_stay(client: TestClient, settings: Settings) -> None:
+    booking = sold(settings, makers.flight())
+    at = mine(client, settings, booking)
+    later(fare_minor=30_000)
+    page = client.get(f"{at}/change?slice=0&on={world.soon(33)}").text
+    assert "The refund terms of your fare stay, also with a dearer one" in page
+    own, flex = (unescape(one) for one in re.findall(r'name="offer" value="([^"]+)"', page)[1:])
+    told = client.get(sent(client, f"{at}/change", slice="0", offer=own)).text
+    assert "as in the fare that you bought" not in told
+    quoted = sent(client, f"{at}/change", slice="0", offer=flex)
+    told = client.get(quoted).text
+    assert "Refund: for $120.00 each, as in the fare that you bought." in told
+    sent(client, quoted)
+    makers.settled(makers.begun(booking))
+    assert re.search(r"<dt>Refund</dt>\s*<dd>for \$120.00 each</dd>", client.get(at).text)
+
+
+def test_a_fare_that_is_not_refunded_says_so_at_its_change(client: TestClient, settings: Settings) -> None:
+    flight = makers.flight(fare_minor=50_000)
+    booking = makers.confirmed(settings, makers.offer(settings, flight, brand="Basic", cabin="business"))
+    at = mine(client, settings, booking)
+    target = makers.offer(settings, flight, brand="Flex", cabin="business")
+    free = client.get(sent(client, f"{at}/change", slice="0", offer=target.token)).text
+    assert "as in the fare that you bought" not in free
+    with db.writing() as session:
+        session.execute(text("update bookings set confirmed_at = confirmed_at - interval '2 days'"))
+    told = client.get(sent(client, f"{at}/change", slice="0", offer=target.token)).text
+    assert "Refund: not allowed, as in the fare that you bought." in told
+
+
+def test_a_program_is_told_the_conditions_from_then_on(bearer: Any, settings: Settings) -> None:
+    booking = sold(settings, makers.flight())
+    target = offer(settings, later(), brand="Flex")
+    quoted = bearer("POST", booking, "/changes", sliceIndex=0, offerId=target.token).json()
+    bought = bearer("GET", booking, "").json()["slices"][0]["conditions"]
+    assert quoted["conditions"] == {**target.conditions, "refund": bought["refund"]}
+    assert bearer("POST", booking, "/cancellations").json()["conditions"] is None
+    bearer("POST", booking, f"/changes/{quoted['id']}/confirm")
+    makers.settled(makers.begun(booking))
+    assert bearer("GET", booking, "").json()["slices"][0]["conditions"] == quoted["conditions"]
