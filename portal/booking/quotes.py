@@ -252,8 +252,8 @@ def plan_change(
 ) -> Plan:
     """Return what it does and costs to fly one direction, but for its first `kept` flights, by the offer's instead.
 
-    With `waive` (the carrier is at fault) it costs nothing, the fare stays as it was sold, and extras that do not go
-    along are paid back; unless it is free, the stricter refund term of old and new holds. Raises Invalid, and
+    With `waive` (the carrier is at fault) it costs nothing, and the fare stays as it was sold. Where it is free, extras
+    that do not go along are paid back; else the stricter refund term of old and new holds. Raises Invalid, and
     ActionClosed where a rule forbids it, with the reason.
     """
     piece = slices_chosen(view, [slice_position])[0]
@@ -268,14 +268,14 @@ def plan_change(
         raise errors.ActionClosed(no)
     whole = [*(flight.id for flight in piece.flights[:kept]), *offer.flight_ids]
     items = _moved_items(view, piece, offer, whole)
-    lines, penalty = given_back(view, items["cancel"]), 0
+    lines, penalty = given_back(view, items["cancel"]) if free else [], 0
     sold = rules.slice_fields(offer) | (_as_sold(piece) if waive else {})
     if not free:
         sold["conditions"] = reckoning.stricter_refund(piece.conditions, offer.conditions)
     if not waive:
         right = {"terms": sold["conditions"], "follows_fare": follows_fare(session), "free": free}
         sums = reckoning.change(view, piece, offer.per_type, **right)
-        lines, penalty = list(sums.lines), sums.penalty_minor
+        lines, penalty = [*sums.lines, *lines], sums.penalty_minor
     payload = {
         "slice": slice_position,
         "sold": sold,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import pairwise
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from uuid import UUID
 from portal.accounts.queries import Saved
 from portal.accounts.rules import type_on
 from portal.booking.rules import BookingView, printed_lines
-from portal.booking.views import AmendmentView, SliceView
+from portal.booking.views import AmendmentView, ChargeView, SliceView
 from portal.flights.queries import FlightView
 from portal.kit import signing
 from portal.kit.i18n import gettext as _
@@ -138,10 +138,26 @@ def whys_of_offers(offers: Sequence[Offer], journeys: Sequence[Journey]) -> list
 
 
 def price_of_booking(view: BookingView, journeys: Sequence[Journey]) -> Price:
-    """Return the price of a booking as it stands."""
+    """Return the price of a booking as it stands; a paid extra that no longer stands is marked as given up."""
     kinds: dict[UUID | None, str] = {one.id: one.type for one in view.passengers}
-    lines = [(kinds.get(line.passenger_id, ""), line.slice_position, line) for line in view.charges]
+    lines = [(kinds.get(line.passenger_id, ""), line.slice_position, line) for line in _marked(view)]
     return Price(_standing(_groups(lines, list(kinds.values()), journeys)), view.total_minor, view.currency)
+
+
+def _marked(view: BookingView) -> list[ChargeView]:
+    """What gives an extra's price back may not name the extra: it is known by traveller, direction and words."""
+    standing = {one.id for one in view.items}
+    paid_for = [line for line in view.charges if line.item_id is not None]
+    gone = {_face(line) for line in paid_for if line.item_id not in standing}
+    gone -= {_face(line) for line in paid_for if line.item_id in standing}
+    return [
+        replace(line, label=_("%(extra)s (given up)") % {"extra": line_words(line)}) if _face(line) in gone else line
+        for line in view.charges
+    ]
+
+
+def _face(line: ChargeView) -> tuple[UUID | None, int, str, str]:
+    return line.passenger_id, line.slice_position, line.code, line.label
 
 
 def price_of_amendment(view: BookingView, one: AmendmentView, journeys: Sequence[Journey]) -> Price:
