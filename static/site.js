@@ -268,7 +268,14 @@
     });
   };
 
-  const pieces = { "[data-seatmap]": seatmap, "[data-fill]": fill, "[data-combo]": place, "[data-swap]": swap, "[data-stepper]": stepper, "[data-menu]": sum, "[data-hold]": hold,
+  /* "All" or "only some" with boxes to tick: a tick means some, and all unticks; the server reads it so without this, too. */
+  const picks = (group) => group.addEventListener("change", ({ target }) => {
+    const [whole, some] = all("[type=radio]", group);
+    if (target.type === "checkbox") some.checked = true;
+    else if (target === whole) all("[type=checkbox]", group).forEach((one) => (one.checked = false));
+  });
+
+  const pieces = { "[data-seatmap]": seatmap, "[data-picks]": picks, "[data-fill]": fill, "[data-combo]": place, "[data-swap]": swap, "[data-stepper]": stepper, "[data-menu]": sum, "[data-hold]": hold,
     "[data-local-time]": localTime, "[data-theme-switch]": theme, "[data-copy]": copy, "[data-peek]": peek };
   const wake = (root) => {
     for (const [selector, start] of Object.entries(pieces)) {
