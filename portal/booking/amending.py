@@ -93,8 +93,9 @@ def _by_key(session: Session, booking: Booking, key: str) -> Amendment | None:
 def _make_way(session: Session, booking: Booking, payload: dict[str, Any]) -> None:
     """Withdraw another amendment that waits to be paid; raises AmendmentUnderWay while money is on its way for it.
 
-    All seats that either is about are locked first, in order, and before them the promotion that is to be given back.
+    All seats that either is about are locked first, in order; before them what else is given back: credit, promotion.
     """
+    payments.lock_credits(session, payable=booking.id)
     if payload.get("whole"):
         promotions.lock(session, holder=booking.id)
     mine = select(Amendment).where(Amendment.booking_id == booking.id, Amendment.state == "paying")
@@ -112,6 +113,7 @@ def _make_way(session: Session, booking: Booking, payload: dict[str, Any]) -> No
 
 def _end(session: Session, amendment: Amendment, state: str) -> None:
     """Let go of what the amendment held: seats, and money that had come in for a part of it."""
+    payments.lock_credits(session, payable=amendment.booking_id)
     release_claims(session, holder=amendment.id)
     seating.give_up(session, holder=amendment.booking_id, tentative_only=True)
     paid = select(Payment).where(Payment.payable == amendment.booking_id, Payment.purpose == amendment.id)

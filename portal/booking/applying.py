@@ -29,7 +29,7 @@ def apply(session: Session, booking: Booking, amendment: Amendment) -> None:
     Raises ClaimsLost or SoldOut where seats are no longer to be had; the transaction (or savepoint) is then undone.
     """
     before: dict[str, audit.Value] = {"totalMinor": booking.total_minor, "status": booking.status}
-    if amendment.refund_minor:  # Before the cabins: who pays by the same credit elsewhere locks it before them too.
+    if amendment.refund_minor:  # Credits before cabins, as all do; who has locked cabins already has locked them, too.
         _give_money_back(session, booking, amendment)
     DEEDS[amendment.kind](session, booking, amendment)
     _change_total(booking, amendment)

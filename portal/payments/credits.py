@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -28,11 +28,26 @@ def normal_code(typed: str) -> str:
     return ids.normal_reference(typed)[:64]
 
 
+def known(session: Session, credit_id: UUID) -> Credit | None:
+    """Return the credit that was made under this id, if it was; whoever would make it at the same time waits."""
+    name = func.hashtextextended(f"credit {credit_id}", 0)
+    session.execute(select(func.pg_advisory_xact_lock(name)))
+    return session.get(Credit, credit_id)
+
+
 def issue(
-    session: Session, *, amount_minor: int, currency: str, owner: str | None, source: str, payable: UUID | None = None
+    session: Session,
+    *,
+    amount_minor: int,
+    currency: str,
+    owner: str | None,
+    source: str,
+    payable: UUID | None = None,
+    credit_id: UUID | None = None,
 ) -> Credit:
     """Make a credit good for a year. Of `source` goodwill it is given away; refunds tell the ledger themselves."""
     made = Credit(
+        id=credit_id or uuid4(),
         code=ids.readable(CODE_LENGTH),
         owner_email=owner,
         amount_minor=amount_minor,
@@ -91,6 +106,13 @@ def _why_not(session: Session, code: str, currency: str) -> Exception:
     if look(session, code).currency != currency:
         return OtherCurrency()
     return CreditEmpty()
+
+
+def lock(session: Session, *, payable: UUID) -> None:
+    """Lock the credits that paid for `payable`, in order: several may be given back to, by several, at once."""
+    theirs = select(Payment.credit_id).where(Payment.payable == payable, Payment.method == "credit")
+    rows = select(Credit.id).where(Credit.id.in_(theirs)).order_by(Credit.id)
+    session.execute(rows.with_for_update(key_share=True))
 
 
 def used(session: Session, payment: Payment) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from portal.kit import audit, clock, outbox
+from portal.kit import audit, clock, ids, outbox
 from portal.kit.money import Money
 from portal.payments import credits, ledger
 from portal.payments.errors import KeyTaken, NotEnough, NothingToRedo, UnknownPayment
@@ -209,6 +209,11 @@ def _done(session: Session, payment: Payment, refund: Refund, reference: str | N
     outbox.post(session, "payment.refunded", key=key, queue="mail", refundId=str(refund.id))
 
 
+def lock_credits(session: Session, *, payable: UUID) -> None:
+    """Lock what a refund for `payable` may be put back on; who gives money back after locking seats calls it before."""
+    credits.lock(session, payable=payable)
+
+
 def refund_payable(
     session: Session, *, payable: UUID, amount_minor: int, reason: str, to: str = "original", owner: str | None = None
 ) -> list[UUID]:
@@ -238,6 +243,7 @@ def _parts(session: Session, payable: UUID, amount_minor: int) -> Any:
 
 
 def _refundable(session: Session, payable: UUID) -> list[tuple[Payment, int]]:
+    credits.lock(session, payable=payable)
     # Locked first and read then: who waited here for another refund has to see it.
     session.execute(select(Payment.id).where(Payment.payable == payable).order_by(Payment.id).with_for_update())
     back = select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(Refund.payment_id == Payment.id)
@@ -344,9 +350,17 @@ def _as_credit(session: Session, payment: Payment, refund: Refund, owner: str | 
     _done(session, payment, refund, None)
 
 
-def give_credit(session: Session, money: Money, *, owner: str, actor_id: UUID | None) -> Credit:
-    """Give somebody a travel credit, as a gesture; the ledger tells it as given away."""
-    made = credits.issue(session, amount_minor=money.minor, currency=money.currency, owner=owner, source="goodwill")
+def give_credit(session: Session, money: Money, *, owner: str, actor_id: UUID | None, key: str) -> Credit:
+    """Give somebody a travel credit, as a gesture; the ledger tells it as given away.
+
+    The same gift by the same hand under the same `key` is given once: again, it is the credit that was made.
+    """
+    own = UUID(hex=ids.fingerprint(f"{key} {actor_id} {owner} {money.minor} {money.currency}")[:32])
+    there = credits.known(session, own)
+    if there is not None:
+        return there
+    gift: dict[str, Any] = {"amount_minor": money.minor, "currency": money.currency, "owner": owner}
+    made = credits.issue(session, **gift, source="goodwill", credit_id=own)
     told: dict[str, audit.Value] = {"owner": owner, "amount": money.wire(), "ending": made.code[-4:]}
     audit.record(session, "credit.given", "credit", made.id, actor_id=actor_id, after=told)
     return made
