@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from portal.booking.forms import MoneyWire
-from portal.kit import db, signing
+from portal.kit import db, ids, signing
 from portal.kit.errors import FieldError, Forbidden, Invalid, NotSignedIn
 from portal.kit.i18n import gettext as _
 from portal.kit.openapi import operation
@@ -91,7 +91,7 @@ def give_credit(request: Request, body: CreditWish) -> Response:
     viewer = request.require("staff", "admin")
     gift = body.money(request.settings.currency)
     with db.writing() as session:
-        code = payments.give_credit(session, gift, owner=body.email, actor_id=viewer.id).code
+        code = payments.give_credit(session, gift, owner=body.email, actor_id=viewer.id, key=ids.secret(18)).code
     told = GivenOut(code=code, amount=MoneyWire.of(gift.minor, gift.currency))
     return JSONResponse(told.wire(), 201, headers=PRIVATE)
 

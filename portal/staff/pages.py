@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
 from portal.accounts import guard
-from portal.kit import db, signing
+from portal.kit import db, ids, signing
 from portal.kit.errors import Conflict, FieldError, Invalid
 from portal.kit.health import require_insider
 from portal.kit.i18n import gettext as _
@@ -225,11 +225,15 @@ def _money(request: Request, errors: dict[str, str], code: str, *, status: int) 
         errors=errors,
         typed=typed,
         code=code,
+        key=ids.secret(18),
     )
 
 
 def give_credit(request: Request) -> Response:
-    """Give somebody a travel credit as a gesture; its code is shown on this one answer."""
+    """Give somebody a travel credit as a gesture; its code is shown on this one answer.
+
+    Sent again, by a reload or a second click, the form's key makes it the same credit and shows its code again.
+    """
     viewer = _staff(request)
     try:
         amount = typed_text(str(request.fields.get("amount", "")), request.settings.currency)
@@ -237,8 +241,9 @@ def give_credit(request: Request) -> Response:
         gift = wish.money(request.settings.currency)
     except Invalid as no:
         return _money(request, dict(errors_by_field(no)), "", status=422)
+    key = str(request.fields.get("key") or ids.secret(18))
     with db.writing() as session:
-        code = payments.give_credit(session, gift, owner=wish.email, actor_id=viewer.id).code
+        code = payments.give_credit(session, gift, owner=wish.email, actor_id=viewer.id, key=key).code
     return _money(request, {}, code, status=201)
 
 

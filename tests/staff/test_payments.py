@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID, uuid4
 
 import pytest
@@ -123,6 +125,42 @@ def test_staff_give_a_credit_and_see_its_code_once(signed_in: Who) -> None:
     thousand = staff.post(f"{PAGE}/credits", data={"email": "anna@example.com", "amount": "1,000"})
     assert (thousand.status_code, account("credits")) == (201, -105_000)
     assert makers.broken() == []
+
+
+def form_key(page: str) -> str:
+    found = re.search(r'name="key" value="([^"]+)"', page)
+    assert found
+    return found[1]
+
+
+def test_a_reload_or_a_second_click_gives_the_same_credit_again(signed_in: Who) -> None:
+    staff = signed_in("staff")
+    gift = {"email": "anna@example.com", "amount": "50.00", "key": form_key(staff.get(PAGE).text)}
+    answers = [staff.post(f"{PAGE}/credits", data=gift) for _again in range(3)]
+    code = str(makers.one("select code from credits"))
+    assert [(one.status_code, code in one.text) for one in answers] == [(201, True)] * 3
+    assert makers.one("select count(*) from audit_entries where action = 'credit.given'") == 1
+    assert (account("goodwill"), account("credits")) == (5000, -5000)
+    assert makers.broken() == []
+    fresh = form_key(answers[0].text)
+    assert fresh != gift["key"]
+    for other in ({"key": fresh}, {"amount": "40.00"}, {"email": "ben@example.com"}):
+        assert code not in staff.post(f"{PAGE}/credits", data={**gift, **other}).text
+    assert signed_in("admin").post(f"{PAGE}/credits", data=gift).status_code == 201
+    assert makers.one("select count(*) from credits") == 5
+
+
+def test_two_clicks_at_once_give_one_credit(settings: Settings) -> None:
+    """Whoever comes second waits, and finds what was made."""
+    key, gift = str(uuid4()), Money(5000, "USD")
+
+    def given(_hand: int) -> str:
+        with db.writing() as session:
+            return service.give_credit(session, gift, owner="anna@example.com", actor_id=None, key=key).code
+
+    with ThreadPoolExecutor(4) as hands:
+        codes = set(hands.map(given, range(8)))
+    assert codes == {makers.one("select code from credits")}
 
 
 API = "/api/admin/payments"
