@@ -121,11 +121,11 @@ class NewContact(Contact):
 class AmendmentOut(Wire):
     """A change of a booking. Quoted: confirm it before `expiresAt`. Paying: pay `due` before then. Done: it is made.
 
-    `difference` is the new price less the old one, without the penalty; what is left to pay or goes back is `due` or
-    `refund`. `rule` says why: the fare's conditions, within_24_hours of the purchase, the carrier's fault, or
-    carrier_in_part where the carrier changed only some of the directions. `conditions` are those that a changed
-    direction is flown under from then on: of the new fare, but for the stricter refund term of old and new, unless the
-    change is free.
+    `difference` is the new price less the old one, without the penalty, and less what is paid back for extras that do
+    not go along; what is left to pay or goes back is `due` or `refund`. `rule` says why: the fare's conditions,
+    within_24_hours of the purchase, the carrier's fault, or carrier_in_part where the carrier changed only some of the
+    directions. `conditions` are those that a changed direction is flown under from then on: of the new fare, but for
+    the stricter refund term of old and new, unless the change is free.
     """
 
     id: UUID

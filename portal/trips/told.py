@@ -227,9 +227,9 @@ def _given_up(view: BookingView, one: AmendmentView) -> Iterator[str]:
     if paid > 0:
         amount = {"amount": shown_price(paid, one.currency)}
         yield (
-            _("%(amount)s paid for that comes back.")
+            _("%(amount)s paid for what is given up comes back.")
             if extras_back(one)
-            else _("%(amount)s paid for that does not come back.")
+            else _("%(amount)s paid for what is given up does not come back.")
         ) % amount
 
 

@@ -44,7 +44,7 @@ def test_the_fare_its_rights_and_the_seats_are_said_before_the_button(client: Te
         "Change: for $75.00 each → not allowed.",
         "Refund: for $120.00 each → not allowed.",
         "Seats 9A, 14B are given up.",
-        "$22.00 paid for that comes back.",
+        "$22.00 paid for what is given up comes back.",
         "Extras given back -$22.00",
     ):
         assert sentence in words, words
@@ -52,14 +52,14 @@ def test_the_fare_its_rights_and_the_seats_are_said_before_the_button(client: Te
 
 def test_what_does_not_come_back_is_said_too(client: TestClient, settings: Settings) -> None:
     words = told(client, settings, with_seat(settings), offer(settings, later()))
-    assert "Seat 14B is given up. $15.00 paid for that does not come back." in words
+    assert "Seat 14B is given up. $15.00 paid for what is given up does not come back." in words
     assert "Extras given back" not in words
     assert "Fare:" not in words
 
 
 def test_the_airline_at_fault_takes_no_right_and_gives_the_seat_back(client: TestClient, settings: Settings) -> None:
     words = told(client, settings, with_seat(settings), offer(settings, later(), brand="Basic"), waive=True)
-    assert "Seat 14B is given up. $15.00 paid for that comes back." in words
+    assert "Seat 14B is given up. $15.00 paid for what is given up comes back." in words
     assert "Basic" not in words
     assert "not allowed" not in words
 
