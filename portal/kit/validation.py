@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, ValidationInfo
 from pydantic.alias_generators import to_camel
@@ -17,6 +17,10 @@ T = TypeVar("T", bound=BaseModel)
 NO_CHARACTER = re.compile("[\0\ud800-\udfff]")
 DEEPEST = 20
 JSON = "json"
+# A text of each shape that is asked for by a pattern, the amount first.
+EXAMPLES = ("1234.50", "2027-03", "12A", "JFK", "anna@example.com")
+KINDS = frozenset(get_args(core_schema.ErrorType)) - {"value_error"}
+BOUNDED = {"greater_than_equal": "ge", "less_than_equal": "le", "greater_than": "gt", "less_than": "lt"}
 Check: TypeAlias = Callable[[Any, ValidationInfo], Any]
 
 
@@ -150,21 +154,81 @@ def _lists(value: Any) -> Any:
 def _field_error(error: Any) -> FieldError:
     pointer = ".".join(str(step) for step in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
-    return FieldError(pointer, _sentence(error["type"]) or (message if message.endswith(".") else f"{message}."))
+    if error["type"] not in KINDS:  # Our own words: what a check of a model raised.
+        return FieldError(pointer, message if message.endswith(".") else f"{message}.")
+    return FieldError(pointer, _sentence(error["type"], error.get("ctx") or {}))
 
 
-def _sentence(kind: str) -> str | None:
-    """Return what a person is told for pydantic's kind of error, in the reader's language."""
-    if kind.startswith("date_"):
-        return _("Please give a date, such as 2027-03-01.")
+def _sentence(kind: str, context: Mapping[str, Any]) -> str:
+    """Return what a person is told for pydantic's kind of error, in the reader's language; never pydantic's words."""
+    if kind in BOUNDED:
+        return _bounded(kind, context)
+    if kind == "string_pattern_mismatch":
+        return _unlike(str(context.get("pattern", "")))
+    if kind in ("literal_error", "enum"):
+        return _one_of(str(context.get("expected", "")))
+    if kind == "string_too_short" and context.get("min_length", 1) > 1:
+        return _("This is too short.")
+    return _said().get(kind) or _of_family(kind)
+
+
+def _bounded(kind: str, context: Mapping[str, Any]) -> str:
+    words = {
+        "greater_than_equal": _("Please give %(number)s or more."),
+        "less_than_equal": _("Please give %(number)s or less."),
+        "greater_than": _("Please give more than %(number)s."),
+        "less_than": _("Please give less than %(number)s."),
+    }[kind]
+    return words % {"number": context.get(BOUNDED[kind], "")}
+
+
+def _unlike(pattern: str) -> str:
+    """Return the sentence for a text that fits no pattern, with an example that does, where we have one."""
+    like = next((one for one in EXAMPLES if re.search(pattern, one)), None)
+    if like == EXAMPLES[0]:
+        return _("Please give an amount, such as 450 or 1,234.50.")
+    if like == "JFK":  # Airports and currencies alike.
+        return _("Please give a code of three letters.")
+    return (
+        _("Please write this like %(example)s.") % {"example": like} if like else _("This is not written as it can be.")
+    )
+
+
+def _one_of(expected: str) -> str:
+    names = re.findall("'([^']*)'", expected)
+    return (
+        _("Please choose one of these: %(names)s.") % {"names": ", ".join(names)} if names else _("Please choose one.")
+    )
+
+
+def _of_family(kind: str) -> str:
+    """Return what is said of a kind that has no words of its own, by what it begins with."""
+    family = kind.partition("_")[0]
+    return {
+        "date": _("Please give a date, such as 2027-03-01."),
+        "datetime": _("Please give a date and a time, such as 2027-03-01T08:30:00Z."),
+        "timezone": _("Please give a date and a time, such as 2027-03-01T08:30:00Z."),
+        "time": _("Please give a time of day, such as 08:30."),
+        "int": _("Please give a whole number."),
+        "float": _("Please give a number."),
+        "decimal": _("Please give a number."),
+        "bool": _("Please say true or false."),
+        "list": _("Please give a list."),
+        "tuple": _("Please give a list."),
+        "url": _("Please give a web address, such as https://example.com."),
+        "uuid": _("Please give an id as we wrote it."),
+        "string": _("Please give a text."),
+    }.get(family) or _("This does not fit here. Please look at it again.")
+
+
+def _said() -> Mapping[str, str]:
     return {
         "missing": _("Please fill this in."),
         "string_too_short": _("Please fill this in."),
         "string_too_long": _("This is too long."),
-        "string_type": _("Please give a text."),
-        "int_parsing": _("Please give a whole number."),
-        "int_type": _("Please give a whole number."),
-        "int_from_float": _("Please give a whole number."),
-        "bool_type": _("Please say true or false."),
+        "url_too_long": _("This is too long."),
+        "too_short": _("Please give more of these."),
+        "too_long": _("These are too many."),
+        "finite_number": _("Please give a number."),
         "extra_forbidden": _("This field is not known here."),
-    }.get(kind)
+    }
