@@ -41,6 +41,7 @@ from portal.payments.errors import NoGateway, UnknownPayment
 from portal.payments.models import Payment
 from portal.payments.queries import PaymentView
 from portal.payments.rules import OPEN, UNDECIDED, refusal
+from portal.pricing.discounts import LINE
 from portal.pricing.errors import PromotionRefused
 
 
@@ -60,6 +61,7 @@ def promote(request: Request) -> Response:
     try:
         with db.writing() as session:
             service.use_promotion(session, view.reference, code)
+            bought = booking_by_id(session, view.id)
     except HoldExpired:
         return expired(request, view)
     except PromotionRefused as no:
@@ -71,7 +73,16 @@ def promote(request: Request) -> Response:
         return see_other(request, f"/book/{view.reference}/payments/{no.payment_id}")
     except NotHeld:
         return see_other(request, f"/bookings/{view.reference}")
-    return see_other(request, f"/book/{view.reference}/pay")
+    return see_other(request, f"/book/{view.reference}/pay", *_promoted(bought))
+
+
+def _promoted(view: BookingView | None) -> list[Notice]:
+    """Return what is said of the promotion that a booking is bought with now; nothing without one."""
+    off = sum(line.amount_minor for line in view.charges if line.code == LINE) if view else 0
+    if view is None or not off:
+        return []
+    words = {"code": told.promotion_code(view), "amount": i18n.price(-off, view.currency)}
+    return [Notice("good", _("%(code)s takes %(amount)s off.") % words)]
 
 
 def _refused(attempts: list[PaymentView]) -> str:
@@ -98,6 +109,8 @@ def _pay(
     except NoGateway as no:
         payable, problem = False, no.detail
     travellers = [(one, told.kind_word(one.type)) for one in view.passengers]
+    promo = promo or {"code": told.promotion_code(view), "error": ""}
+    wrong = {"promoCode": promo["error"], "part": part_problem, "credit": credit_problem}
     return render(
         request,
         "booking/pay.html",
@@ -107,7 +120,8 @@ def _pay(
         key=ids.secret(18),
         payment_problem=problem,
         payable=payable,
-        promo=promo or {"code": told.promotion_code(view), "error": ""},
+        promo=promo,
+        errors={name: words for name, words in wrong.items() if words},
         credit_problem=credit_problem,
         part_problem=part_problem,
         part=str(request.fields.get("part", ""))[:20],

@@ -102,6 +102,8 @@ def test_what_is_no_fair_part_is_told_at_the_field(client: TestClient, settings:
     for typed in ("", "0", "-5", "0.99", "12.345", "lots", "999999", "1E5000", "1E999999", close):
         answer = part(client, reference, typed)
         assert answer.status_code == 422
+        assert 'id="errors"' in answer.text
+        assert 'href="#part"' in answer.text
         assert re.search(r'id="part-why">[^<]*from \$1\.00 to \$', answer.text), typed
     assert makers.one("select count(*) from payments") == 0
 

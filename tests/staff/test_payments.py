@@ -121,6 +121,7 @@ def test_staff_give_a_credit_and_see_its_code_once(signed_in: Who) -> None:
         refused = staff.post(f"{PAGE}/credits", data=given)
         assert refused.status_code == 422
         assert next(iter(wrong.values())) in refused.text
+        assert f'href="#{next(iter(wrong))}"' in refused.text
     assert makers.one("select count(*) from credits") == 1
     thousand = staff.post(f"{PAGE}/credits", data={"email": "anna@example.com", "amount": "1,000"})
     assert (thousand.status_code, account("credits")) == (201, -105_000)

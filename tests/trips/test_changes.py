@@ -265,8 +265,11 @@ def test_a_hold_is_bought_with_a_promotion(client: TestClient, settings: Setting
     at = f"/book/{booking.reference}"
     wrong = client.post(f"{at}/promotion", data={"promoCode": "NOTHING"})
     assert (wrong.status_code, "We do not know the code NOTHING" in wrong.text) == (422, True)
+    assert 'id="errors"' in wrong.text
+    assert 'href="#promoCode"' in wrong.text
     assert sent(client, f"{at}/promotion", promoCode="welcome10") == f"{at}/pay"
-    assert "WELCOME10" in client.get(f"{at}/pay").text
+    assert "WELCOME10 takes $20.00 off." in client.get(f"{at}/pay").text
+    assert "takes $20.00 off" not in client.get(f"{at}/pay").text
     assert seen(booking).total_minor == whole - 2_000
     sent(client, f"{at}/promotion", promoCode="")
     assert seen(booking).total_minor == whole
