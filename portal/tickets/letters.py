@@ -122,16 +122,24 @@ def _amended_subject(view: BookingView, amendment: AmendmentView) -> str:
 
 def _sentences(view: BookingView, amendment: AmendmentView) -> list[str]:
     """Return what happened and what becomes of the money, in the order in which one wants to know."""
+    words_now = _("These are your flights now. Only the attached itinerary counts from now on.")
     words = {
         "cancelled": _("None of its flights will be flown, and its tickets are no longer valid."),
         "cancellation": _("What is left of it is below; only the attached itinerary counts from now on."),
-        "change": _("These are your flights now. Only the attached itinerary counts from now on."),
+        "change": words_now,
         "items": _("The attached itinerary shows your seats and extras."),
         "correction": _("The attached itinerary shows the name as it is on the ticket now."),
         "contact": _("From now on we write to the new address. Was it not you? Then please tell us at once."),
-        "carrier": _("These are your flights now. Only the attached itinerary counts from now on."),
+        "carrier": _late_words(view) or words_now,
     }
     return [words[_face(view, amendment)], *_money_words(amendment)]
+
+
+def _late_words(view: BookingView) -> str:
+    """Return what is true of flights with a forecast in place of a time, or nothing where the schedule holds."""
+    if not any(leg.is_late for trip in rules.trips(view) for leg in trip.legs):
+        return ""
+    return _("These are your flights now, at the times that are expected. If they change again, we write to you.")
 
 
 def _money_words(amendment: AmendmentView) -> list[str]:
@@ -216,6 +224,6 @@ def _subject(view: BookingView) -> dict[str, Any]:
     first = (view.active_slices or view.slices)[0]
     return {
         "route": f"{first.origin.city} – {first.destination.city}",
-        "day": i18n.day(first.flights[0].departure_local),
+        "day": i18n.day(rules.Leg(first.flights[0], None).leaves),
         "reference": view.reference,
     }

@@ -7,24 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 from portal.booking.rules import BookingView, ChargeView, PassengerView, SliceView
 from portal.flights.queries import FlightView
 from portal.kit import money
+from portal.kit.i18n import clock_time, price, short_day
 from portal.kit.i18n import gettext as _
-from portal.kit.i18n import price
 
 TermLines = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One flight as a ticket; `wait_minutes` is the time for changing planes after it, None after the last.
+    """One flight as a ticket; `wait_minutes` is the time expected for changing planes after it.
 
-    `seats` are the seats chosen on it, in the travellers' order.
+    It is None after the last flight, and where the next will have left. `seats` are the seats chosen on it, in the
+    travellers' order.
     """
 
     flight: FlightView
@@ -32,19 +33,57 @@ class Leg:
     seats: tuple[str, ...] = ()
 
     @property
+    def leaves(self) -> datetime:
+        """When it leaves, as far as one knows now, on the origin's clock; a cancelled flight as it was sold."""
+        late = None if self.flight.status == "cancelled" else self.flight.estimated_departure
+        return late or self.flight.departure
+
+    @property
+    def lands(self) -> datetime:
+        """When it lands, as far as one knows now, on the destination's clock; a cancelled flight as it was sold."""
+        late = None if self.flight.status == "cancelled" else self.flight.estimated_arrival
+        return late or self.flight.arrival
+
+    @property
+    def is_late(self) -> bool:
+        """True while other times are expected than those of the schedule."""
+        return (self.leaves, self.lands) != (self.flight.departure, self.flight.arrival)
+
+    @property
+    def scheduled_departure(self) -> str:
+        """The schedule's departure beside the expected one: `22:55 Tue 24 Nov`, the day only where it is another."""
+        return time_words(self.flight.departure, self.leaves) if self.is_late else ""
+
+    @property
+    def scheduled_arrival(self) -> str:
+        """The schedule's arrival beside the expected one."""
+        return time_words(self.flight.arrival, self.lands) if self.is_late else ""
+
+    @property
+    def expected_departure(self) -> str:
+        """The expected departure beside the schedule's: `05:55 Wed 25 Nov`; empty while the schedule holds."""
+        return time_words(self.leaves, self.flight.departure) if self.is_late else ""
+
+    @property
+    def expected_arrival(self) -> str:
+        """The expected arrival beside the schedule's."""
+        return time_words(self.lands, self.flight.arrival) if self.is_late else ""
+
+    @property
     def departure_zone(self) -> str:
         """The zone that the departure is told in: `EST, UTC−5`."""
-        return zone_words(self.flight.departure)
+        return zone_words(self.leaves)
 
     @property
     def arrival_zone(self) -> str:
         """The zone that the arrival is told in."""
-        return zone_words(self.flight.arrival)
+        return zone_words(self.lands)
 
     @property
     def shift(self) -> str:
-        """`+1` where the calendar on arrival is a day ahead, `−1` where it is behind, else nothing."""
-        return f"{self.flight.day_shift:+d}".replace("-", "−") if self.flight.day_shift else ""
+        """`+1` where the calendar on landing is a day ahead of that on leaving, `−1` where it is behind."""
+        days = (self.lands.date() - self.leaves.date()).days
+        return f"{days:+d}".replace("-", "−") if days else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +132,12 @@ class Terms:
     lines: TermLines
 
 
+def time_words(at: datetime, beside: date) -> str:
+    """Return a wall-clock time, with its day where that is not the one of `beside`: `05:55`, `05:55 Wed 25 Nov`."""
+    same = (at.year, at.month, at.day) == (beside.year, beside.month, beside.day)
+    return clock_time(at) if same else f"{clock_time(at)} {short_day(at)}"
+
+
 def zone_words(moment: datetime) -> str:
     """Return the zone of an aware `moment` as people know it, with its offset: `EST, UTC−5`."""
     minutes = int((moment.utcoffset() or timedelta()).total_seconds()) // 60
@@ -120,7 +165,7 @@ def _trip_label(stands: Sequence[SliceView], piece: SliceView) -> str:
 
 
 def _legs(view: BookingView, flights: Sequence[FlightView]) -> tuple[Leg, ...]:
-    waits = [_minutes(one.arrival_at, other.departure_at) for one, other in pairwise(flights)]
+    waits = [_wait(one.lands_at, other.leaves_at) for one, other in pairwise(flights)]
     return tuple(Leg(flight, wait, _seats(view, flight)) for flight, wait in zip(flights, [*waits, None], strict=True))
 
 
@@ -129,8 +174,8 @@ def _seats(view: BookingView, flight: FlightView) -> tuple[str, ...]:
     return tuple(seat for one in view.active_passengers if (seat := chosen.get(one.id)))
 
 
-def _minutes(start: datetime, end: datetime) -> int:
-    return round((end - start).total_seconds() / 60)
+def _wait(start: datetime, end: datetime) -> int | None:
+    return round((end - start).total_seconds() / 60) if end >= start else None
 
 
 def type_label(kind: str) -> str:

@@ -1,6 +1,7 @@
 """What is handed to the traveller, made from a booking: itinerary, receipts, calendar file, mails; and its keeping.
 
-A document is made once and kept as made; whoever asks later gets the same bytes.
+A document is made once and kept as made; whoever asks later gets the same bytes. Only an itinerary with a flight that
+is late is made anew for whoever asks: its times are a forecast, which the next one replaces.
 """
 
 from __future__ import annotations
@@ -63,13 +64,17 @@ def find(
 
 
 def itinerary(session: Session, view: BookingView, settings: Settings) -> mail.File:
-    """Return the itinerary of the booking as it stands; the first to ask after an amendment has a new version made."""
+    """Return the itinerary of the booking as it stands; the first to ask after an amendment has a new version made.
+
+    While a flight is late it is drawn with the times expected now, and not kept.
+    """
+    late = any(leg.is_late for trip in rules.trips(view) for leg in trip.legs)
     after = _last_change(view)
-    there = records.newest(session, view.id, ITINERARY)
+    there = None if late else records.newest(session, view.id, ITINERARY)
     if there is not None and there[1] == after:
         return there[0]
     made = mail.File(f"itinerary-{view.reference}.pdf", records.PDF, itinerary_pdf(view, settings))
-    return records.keep(session, made, booking_id=view.id, kind=ITINERARY, amendment_id=after)
+    return made if late else records.keep(session, made, booking_id=view.id, kind=ITINERARY, amendment_id=after)
 
 
 def _last_change(view: BookingView) -> UUID | None:
@@ -224,7 +229,8 @@ def itinerary_pdf(view: BookingView, settings: Settings) -> bytes:
 
 
 def calendar(view: BookingView, settings: Settings) -> mail.File:
-    """Return the booking's flights as an iCalendar file (RFC 5545): one event a flight, in the airports' own zones.
+    """Return the booking's flights as an iCalendar file (RFC 5545): one event a flight, in the airports' own zones,
+    at the times expected now.
 
     An event's UID never changes and its SEQUENCE rises with each amendment, so that a calendar which has it already
     replaces it.
@@ -257,30 +263,33 @@ def _calendar_file(
 
 def _event(view: BookingView, flight: FlightView, host: str, *, gone: bool) -> Event:
     done = [one for one in view.amendments if one.done_at is not None]
+    leg = rules.Leg(flight, None)
     route = {"origin": flight.origin.city, "destination": flight.destination.city}
     event = Event()
     event.add("uid", f"{view.id}.{flight.public_id}@{host}")
     event.add("sequence", len(done))
     event.add("dtstamp", done[-1].done_at if done else view.confirmed_at or view.created_at)
-    event.add("dtstart", flight.departure)
-    event.add("dtend", flight.arrival)
+    event.add("dtstart", leg.leaves)
+    event.add("dtend", leg.lands)
     event.add("summary", f"{flight.designator} {_('%(origin)s – %(destination)s') % route}")
     event.add("location", f"{flight.origin.name} ({flight.origin.code}), {flight.origin.city}")
-    event.add("description", _description(view, flight))
+    event.add("description", _description(view, leg))
     event.add("geo", (flight.origin.latitude, flight.origin.longitude))
     event.add("status", "CANCELLED" if gone else "CONFIRMED")
     return event
 
 
-def _description(view: BookingView, flight: FlightView) -> str:
-    lines = (
+def _description(view: BookingView, leg: rules.Leg) -> str:
+    flight = leg.flight
+    lines = [
         _("Booking reference %(reference)s") % {"reference": view.reference},
         f"{flight.carrier_name} {flight.designator}, {flight.aircraft_name}",
-        f"{i18n.clock_time(flight.departure)} {rules.zone_words(flight.departure)} {flight.origin.name}",
-        f"{i18n.clock_time(flight.arrival)} {rules.zone_words(flight.arrival)} {flight.destination.name}",
-        _("Check-in opens 24 hours before departure and closes 60 minutes before."),
-    )
-    return "\n".join(lines)
+        f"{i18n.clock_time(leg.leaves)} {leg.departure_zone} {flight.origin.name}",
+        f"{i18n.clock_time(leg.lands)} {leg.arrival_zone} {flight.destination.name}",
+    ]
+    if leg.is_late:
+        lines.append(_("It is late; scheduled to leave at %(time)s.") % {"time": leg.scheduled_departure})
+    return "\n".join((*lines, _("Check-in opens 24 hours before departure and closes 60 minutes before.")))
 
 
 def given_up(amendment: AmendmentView) -> list[int]:
