@@ -260,6 +260,26 @@ def test_a_guest_is_taken_back_to_where_they_wanted_to_go(client: TestClient) ->
     assert sign_in(client, after="/book/abc?step=2&x=1") == "/book/abc?step=2&x=1"
 
 
+@pytest.mark.parametrize(
+    ("asked", "back"),
+    [
+        ("/manage?code=ABC234&x=a%20b", "/manage?code=ABC234&x=a%20b"),
+        ("/manage", "/manage"),
+        ("/manage?token=secret", "/manage"),
+        ("/manage?a=1&key=secret", "/manage"),
+        ("/manage?next=//evil.example", "/manage?next=//evil.example"),
+        ("/manage?long=" + "x" * 3000, "/manage"),
+    ],
+)
+def test_another_brightness_leads_back_to_the_very_page(client: TestClient, asked: str, back: str) -> None:
+    form = client.get(asked).text.partition("data-theme-switch")[2]
+    found = re.search(r'name="next" value="([^"]*)"', form)
+    assert found
+    wish = html.unescape(found[1])
+    assert wish == back
+    assert client.post("/theme", data={"theme": "dark", "next": wish}).headers["location"] == back
+
+
 def test_the_chosen_brightness_is_kept(client: TestClient) -> None:
     answer = client.post("/theme", data={"theme": "dark", "next": "/help"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/help")
