@@ -40,6 +40,14 @@ SIMILAR = text(
     """  # noqa: S608 – a constant list of columns
 )
 SERVED = text("select code from airports where code = any(:codes) and served")
+NEARBY = text(
+    f"""
+    select {COLUMNS} from airports, lateral (select 111.2 * sqrt(
+        power(latitude - :latitude, 2) + power((longitude - :longitude) * cosd(:latitude), 2)) as km) as away
+    where served and code <> :code and (km < 120 or (city = :city and country = :country))
+    order by km, code limit 3
+    """  # noqa: S608 – a constant list of columns
+)
 CODE_IN_BRACKETS = re.compile(r"\(([A-Za-z]{3})\)\s*$")
 
 
@@ -74,6 +82,12 @@ def find(session: Session, typed: str, limit: int = 8) -> list[Place]:
     Airports that have flights come first; of one city (New York) the larger ones. Nothing typed finds nothing.
     """
     return _search(session, typed, limit, (WORDS, NEAR, SIMILAR))
+
+
+def nearby(session: Session, place: Place) -> list[Place]:
+    """Return at most three airports with flights in the same city or within some 120 km, the nearest first."""
+    here = {name: getattr(place, name) for name in ("code", "city", "country", "latitude", "longitude")}
+    return [Place(*row) for row in session.execute(NEARBY, here)]
 
 
 def resolve(session: Session, typed: str) -> Place | list[Place]:

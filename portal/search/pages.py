@@ -28,7 +28,7 @@ from portal.pricing.rules import Party
 from portal.search import service, told
 from portal.search.errors import OfferExpired, OfferUnknown
 from portal.search.forms import Criteria, SearchQuery, typed_search
-from portal.search.queries import network, starred
+from portal.search.queries import network, starred, unserved
 from portal.search.rules import Names, Offer, Priced, SearchResult, SliceResult
 from portal.search.told import Address, Day, Trip
 
@@ -148,12 +148,14 @@ def _answer(request: Request, given: QueryParams, errors: dict[str, str], typed:
         result = _search(session, asked, flights, settings)
         days = _days(session, asked, result, settings)
         star = starred(session, result.slices[0], request.viewer_id)
+        nobody = unserved(session, result.slices[0])
     found = result.slices[0]
     chosen = [_chosen(asked, number, flights) for number in range(position)]
     shown = {
         "form": typed_search(given).understood(asked.criteria, result.names.places),
         "results": _view(asked, result, found, chosen, days),
         "starred": star,
+        "unserved": nobody,
         "errors": errors,
         "max_price": typed or given.get("maxPrice", ""),
     }

@@ -19,11 +19,11 @@ from typing import Any, cast
 from uuid import UUID
 
 from psycopg import RawCursor
-from sqlalchemy import URL, TextClause
+from sqlalchemy import URL, TextClause, text
 from sqlalchemy.orm import Session
 
 from portal.accounts.queries import is_favourite
-from portal.places.queries import Place, places_by_code
+from portal.places.queries import Place, nearby, places_by_code
 from portal.search.lanes import Factors, Lanes
 from portal.search.rules import Facet, Found, Names, Segment, SliceResult, Stock, Way
 from portal.search.statements import NETWORK, SEGMENT_FARES, SOON, Numbered, cheapest_sql, composed, search_sql
@@ -76,6 +76,12 @@ class Network:
         return {code: known[code] for code in codes if code in known}
 
 
+FLOWN = text(
+    """
+    select exists (select from flights where origin = :origin),
+        exists (select from flights where destination = :destination)
+    """
+)
 _networks: dict[URL, Network] = {}
 
 
@@ -218,3 +224,14 @@ def segment_fares(session: Session, ids: Sequence[int], cabin: str) -> list[Stoc
 def starred(session: Session, found: SliceResult, who: UUID | None) -> bool | None:
     """Return whether the route is a favourite of `who`; None for a guest."""
     return None if who is None else is_favourite(session, who, found.origin.code, found.destination.code)
+
+
+def unserved(session: Session, found: SliceResult) -> dict[str, tuple[Place, list[Place]]]:
+    """Return which end no flight ever leaves from or goes to, with served airports near it; asks only if none fits."""
+    if found.found.unfiltered or found.found.full:
+        return {}
+    ends = {"origin": found.origin, "destination": found.destination}
+    flown = session.execute(FLOWN, {name: place.code for name, place in ends.items()}).one()
+    return {
+        name: (place, nearby(session, place)) for (name, place), has in zip(ends.items(), flown, strict=True) if not has
+    }

@@ -17,6 +17,7 @@ from portal.flights.models import Flight, FlightCabin
 from portal.kit import clock, db
 from portal.kit.settings import Settings
 from portal.places.models import Airport
+from portal.places.service import mark_served
 from portal.pricing.rules import Party
 from portal.search.service import read_offer
 from tests import world
@@ -200,6 +201,21 @@ def test_sold_out_departed_and_cancelled_flights_are_not_shown(client: TestClien
         session.execute(update(FlightCabin).values(sold=FlightCabin.capacity))
         session.execute(update(Flight).where(Flight.number == 102).values(status="cancelled"))
     assert "No seats that day" in get(client, BASE)
+
+
+def test_an_airport_nobody_flies_from_is_said_to_be_one_with_those_nearby(client: TestClient, day: None) -> None:
+    with db.writing() as session:
+        there = {"country": "US", "country_name": "United States", "time_zone": "America/New_York"}
+        names = {"code": "EWR", "name": "Newark Liberty", "city": "Newark", "search_text": "ewr newark liberty"}
+        session.add(Airport(**names, **there, latitude=40.69, longitude=-74.17))
+        mark_served(session)
+    page = get(client, {**BASE, "origin": "EWR"})
+    assert re.search(r"No airline here flies from [^<]*\(EWR\)", page)
+    assert "No seats that day" not in page
+    (way,) = [href for href in hrefs(page, "/flights?") if "origin=JFK" in href and "destination=LAX" in href]
+    assert client.get(way).text.count("<article") == 3
+    back = get(client, {**BASE, "origin": "LAX", "destination": "EWR"})
+    assert re.search(r"No airline here flies to [^<]*\(EWR\)", back)
 
 
 @pytest.mark.parametrize("typed", ["JFK", "jfk", "New York", "new york (jfk)", "New York (JFK)", "Kennedy", " JFK "])
