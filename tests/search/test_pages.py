@@ -184,6 +184,8 @@ def test_an_empty_day_leads_to_the_days_that_have_flights(client: TestClient, da
 
 
 def test_nothing_near_says_so(client: TestClient, settings: Settings) -> None:
+    with db.writing() as session:
+        world.flight(session, number=101, on=world.soon(60))
     page = get(client, BASE)
     assert "No seats that day" in page
     assert "further off" in page
