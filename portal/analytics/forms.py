@@ -38,9 +38,9 @@ def _route(value: str) -> str:
     return value.upper()
 
 
-def _one_of(choices: tuple[str, ...]) -> Any:
+def _one_of(choices: tuple[str, ...], *, needed: bool = False) -> Any:
     def check(value: str) -> str:
-        if value and value not in choices:
+        if (value or needed) and value not in choices:
             raise ValueError(_("Please choose one of these: %(choices)s.") % {"choices": ", ".join(choices)})
         return value
 
@@ -111,7 +111,7 @@ def _format(value: str) -> str:
 class ExportWish(Filters):
     """Which report to write, as what kind of file, of which figures."""
 
-    report: Annotated[str, _one_of(REPORTS)] = "sales"
+    report: Annotated[str, _one_of(REPORTS, needed=True)] = "sales"
     format: Annotated[str, AfterValidator(_format)] = "csv"
 
 

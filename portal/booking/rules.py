@@ -103,7 +103,7 @@ def age_problem(kind: str, born: date, days: Sequence[date]) -> str | None:
     """Return why somebody born then cannot travel as `kind` on these days (local to each departure), or None.
 
     Infants are under 2 on the day of each flight, children 2–11, adults 12 and over. An infant who turns 2 on the way
-    needs a seat: such a child may travel as a child throughout.
+    needs a seat: such a child may travel as a child throughout. Who turns 12 on the way travels as an adult throughout.
     """
     first, last = age_on(born, min(days)), age_on(born, max(days))
     if first < 0:
@@ -116,8 +116,8 @@ def age_problem(kind: str, born: date, days: Sequence[date]) -> str | None:
         return _("Under 2 on every flight: please search again with an infant on a lap instead of a child.")
     if kind == "child" and last >= 12:
         return _("12 or older on the day of a flight: please search again with one adult more and one child fewer.")
-    if kind == "adult" and first < 12:
-        return _("Under 12 on the day of the first flight: please search again with a child instead of an adult.")
+    if kind == "adult" and last < 12:
+        return _("Under 12 on every flight: please search again with a child instead of an adult.")
     return None
 
 
@@ -128,9 +128,9 @@ def _infant_too_old(first: int) -> str:
 
 
 def companion_problem(kinds: Sequence[tuple[str, date]], day: date) -> str | None:
-    """Return why children and infants in this party (type, date of birth) cannot fly on `day`, or None."""
-    ages = [age_on(born, day) for kind, born in kinds if kind == "adult"]
-    if all(kind == "adult" for kind, _born in kinds) or any(age >= COMPANION_AGE for age in ages):
+    """Return why those under 12 in this party (type, date of birth) cannot fly on `day`, their first, or None."""
+    ages = [age_on(born, day) for _kind, born in kinds]
+    if min(ages) >= 12 or max(ages) >= COMPANION_AGE:
         return None
     return _("Children under 12 fly with somebody of 16 or over. Please call us about a child who travels alone.")
 

@@ -229,6 +229,11 @@ def _seat_item(
 
 def _check_shared(now: Mapping[tuple[int, UUID], str], numbered: Sequence[tuple[int, SeatWish]]) -> None:
     after = {**now, **{(one.flight_id, one.passenger_id): one.seat for _at, one in numbered}}
+    named = Counter((one.flight_id, one.passenger_id) for _at, one in numbered)
+    for at, one in numbered:
+        if named[one.flight_id, one.passenger_id] > 1:
+            twice = _("Each traveller is named once for each flight.")
+            raise SeatNotAllowed(twice, errors=[FieldError(f"{at}.passengerId", twice)])
     sitting = Counter((flight, seat) for (flight, _who), seat in after.items())
     for at, one in numbered:
         if one.seat and sitting[one.flight_id, one.seat] > 1:

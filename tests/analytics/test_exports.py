@@ -196,6 +196,7 @@ WRONG = [
     ({"format": "pdf"}, "/format", "not written as PDF"),
     ({"format": "exe"}, "/format", "csv, xlsx, json"),
     ({"report": "secrets"}, "/report", "sales, bookings"),
+    ({"report": ""}, "/report", "sales, bookings"),
     ({"format": "csv", "from": "soon"}, "/from", "Please give a date"),
     ({"format": "csv", "userId": "1"}, "/userId", "not known here"),
 ]

@@ -144,6 +144,13 @@ def test_a_seat_that_is_not_for_this_traveller_is_refused(family: Asker, who: in
     assert no_fault()
 
 
+@pytest.mark.parametrize("seats", [("20A", "20B"), ("20A", "20A")])
+def test_a_traveller_who_is_named_twice_is_refused_at_each_place(family: Asker, seats: tuple[str, str]) -> None:
+    answer = family.put_seats((0, seats[0]), (0, seats[1]))
+    assert codes(answer) == (422, "seat_not_allowed")
+    assert answer.json()["errors"][0]["pointer"] == "/0/passengerId"
+
+
 def test_an_adult_alone_may_sit_by_an_exit_until_asking_for_assistance(family: Asker) -> None:
     assert family.put_seats((1, "12A")).status_code == 200
     refused = family.put_extras(("wheelchair-ramp", 1, 1), on_flight=False)
