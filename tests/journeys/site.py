@@ -212,8 +212,11 @@ def _a_trip_today(traveller: Somebody) -> list[str]:
 def _wishes(traveller: Somebody) -> list[str]:
     """A wish for a lower fare, and a fellow traveller that is kept."""
     below = {"amount": "1.00", "currency": "USD"}
-    wish = {"origin": "JFK", "destination": "LAX", "month": f"{LATER:%Y-%m}", "below": below}
-    traveller.say("POST", "/api/me/alerts", wish)
+    wish = {"origin": "JFK", "destination": "LAX", "month": f"{LATER:%Y-%m}"}
+    traveller.say("POST", "/api/me/alerts", {**wish, "below": below})
+    guest = {**wish, "span": "month", "cabin": "economy", "below": "1", "currency": "USD", "email": "wish@example.com"}
+    asked = httpx2.post(f"{traveller.portal.address}/fare-alerts", data={**guest, "adults": "1"})
+    assert asked.status_code == 303, asked.text
     kept = {"givenName": "Ida", "familyName": "Nowak", "dateOfBirth": "2018-02-28"}
     traveller.say("POST", "/api/me/travellers", kept)
     return ["/account", "/account/travellers", "/account/watches"]
